@@ -1,6 +1,7 @@
 //! The built-in publisher against subscribers and publishers of every kind, on plain sockets.
 
 mod endpoint;
+mod guarantee;
 mod subscribers;
 
 use self::endpoint::{AfterAnswer, Endpoint, OK};

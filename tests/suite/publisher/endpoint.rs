@@ -2,8 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// What an endpoint does once it has answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub enum AfterAnswer {
     Close,
 }
 
-/// A webhook endpoint that gives every request the same bytes, and counts.
+/// A webhook endpoint that answers with bytes, and counts.
 pub struct Endpoint {
     pub url: String,
     counts: Arc<Counts>,
@@ -22,22 +23,34 @@ pub struct Endpoint {
 struct Counts {
     requests: AtomicU64,
     connections: AtomicU64,
+    /// Ids of the events that came, and when.
+    arrivals: Mutex<Vec<(String, Instant)>>,
 }
 
 /// The answer that acknowledges.
 pub const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
 impl Endpoint {
+    /// Gives every request the same bytes.
     pub fn start(host: &str, answer: impl Into<String>, then: AfterAnswer) -> Endpoint {
-        let listener = TcpListener::bind((host, 0)).unwrap();
+        let (listener, answer) = (TcpListener::bind((host, 0)).unwrap(), answer.into());
+        Endpoint::answering(listener, move |_, _| answer.clone(), then)
+    }
+
+    /// Gives each request an answer of its own, by its number, from 0, and the id of its event.
+    pub fn answering(
+        listener: TcpListener,
+        answer: impl Fn(u64, &str) -> String + Send + Sync + 'static,
+        then: AfterAnswer,
+    ) -> Endpoint {
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let counts = Arc::new(Counts::default());
-        let (counted, answer) = (counts.clone(), Arc::new(answer.into()));
+        let (counted, answer) = (counts.clone(), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 counted.connections.fetch_add(1, Ordering::SeqCst);
                 let (counted, answer) = (counted.clone(), answer.clone());
-                std::thread::spawn(move || serve(stream, &answer, then, &counted));
+                std::thread::spawn(move || serve(stream, &*answer, then, &counted));
             }
         });
         Endpoint { url, counts }
@@ -48,13 +61,23 @@ impl Endpoint {
         self.counts.requests.load(Ordering::SeqCst)
     }
 
+    /// Ids of the events that came, and when.
+    pub fn arrivals(&self) -> Vec<(String, Instant)> {
+        self.counts.arrivals.lock().unwrap().clone()
+    }
+
     /// Connections that were made.
     pub fn connections(&self) -> u64 {
         self.counts.connections.load(Ordering::SeqCst)
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &str, then: AfterAnswer, counts: &Counts) {
+fn serve(
+    mut stream: TcpStream,
+    answer: &impl Fn(u64, &str) -> String,
+    then: AfterAnswer,
+    counts: &Counts,
+) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let mut length = 0;
@@ -71,10 +94,14 @@ fn serve(mut stream: TcpStream, answer: &str, then: AfterAnswer, counts: &Counts
                 break;
             }
         }
-        if reader.read_exact(&mut vec![0; length]).is_err() {
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
             return;
         }
-        counts.requests.fetch_add(1, Ordering::SeqCst);
+        let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let id = event["id"].as_str().unwrap();
+        counts.arrivals.lock().unwrap().push((id.to_owned(), Instant::now()));
+        let answer = answer(counts.requests.fetch_add(1, Ordering::SeqCst), id);
         if stream.write_all(answer.as_bytes()).is_err() || then == AfterAnswer::Close {
             return;
         }

@@ -15,7 +15,7 @@ const EVENTS: [&str; 3] = ["a", "b", "c"];
 const TIMEOUT: &str = "2s";
 
 /// The counts of the publisher by name.
-fn counts<const N: usize>(reply: &Value, names: [&str; N]) -> [u64; N] {
+pub fn counts<const N: usize>(reply: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| reply[name].as_u64().unwrap_or_else(|| panic!("no {name} in {reply}")))
 }
 
@@ -31,7 +31,7 @@ fn three_to(endpoint: &Endpoint, timeout: &str) -> Value {
     publisher.status()
 }
 
-fn answer(status: &str, header: &str) -> String {
+pub fn answer(status: &str, header: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{header}Content-Length: 4\r\n\r\noops")
 }
 
@@ -149,35 +149,45 @@ fn each_subscriber_has_its_own_outcomes() {
 }
 
 /// A subscriber by WebSocket on a blocking socket.
-struct Socket(WebSocket<TcpStream>);
+pub struct Socket(WebSocket<TcpStream>);
 
 impl Socket {
-    fn of(publisher: &Publisher) -> Socket {
+    pub fn of(publisher: &Publisher) -> Socket {
+        Socket::at(publisher, "/subscribe")
+    }
+
+    pub fn at(publisher: &Publisher, path: &str) -> Socket {
         let stream = TcpStream::connect(publisher.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let url = format!("ws://{}/subscribe", publisher.address);
+        let url = format!("ws://{}{path}", publisher.address);
         let mut request = url.into_client_request().unwrap();
         let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
         request.headers_mut().insert("Authorization", bearer);
         Socket(client(request, stream).unwrap().0)
     }
 
-    fn id(&mut self) -> String {
-        let message = self.0.read().unwrap();
-        let event: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
-        event["id"].as_str().unwrap().to_owned()
+    /// The next message; `None` when the publisher has closed.
+    pub fn message(&mut self) -> Option<Value> {
+        match self.0.read().unwrap() {
+            Message::Close(_) => None,
+            message => Some(serde_json::from_str(message.to_text().unwrap()).unwrap()),
+        }
+    }
+
+    pub fn id(&mut self) -> String {
+        self.message().unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     fn say(&mut self, text: &str) {
         self.0.send(Message::text(text)).unwrap();
     }
 
-    fn acknowledge(&mut self, id: &str) {
+    pub fn acknowledge(&mut self, id: &str) {
         self.say(&format!("{{\"id\":\"{id}\"}}"));
     }
 
     /// Nothing has come for a while.
-    fn hears_nothing(&mut self) -> bool {
+    pub fn hears_nothing(&mut self) -> bool {
         let socket = self.0.get_ref();
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let received = self.0.read();

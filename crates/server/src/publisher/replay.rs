@@ -80,3 +80,183 @@ impl Hub {
         open.iter().for_each(|event| self.settle(event, DeliveryOutcome::Lost));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publisher::Options;
+    use pushbench_core::guarantee::{Guarantee, Promise};
+    use pushbench_core::transport::Transport;
+    use serde_json::Value;
+
+    fn hub(transport: Transport, queue: usize, log: usize) -> Arc<Hub> {
+        let delivery = Promise::AtLeastOnce;
+        let guarantee = Guarantee { delivery, log, ..Guarantee::default() };
+        let options = Options { queue, guarantee, ..Options::new(transport) };
+        Arc::new(Hub::new(options, String::new()))
+    }
+
+    fn publish(hub: &Hub, id: &str, kind: &str) -> usize {
+        let text = format!(r#"{{"id":"{id}","type":"{kind}","data":{{}}}}"#);
+        hub.distribute(&hub.prepare(&serde_json::from_str(&text).unwrap(), text.clone().into()))
+    }
+
+    fn publish_all(hub: &Hub, ids: &[&str]) {
+        ids.iter().for_each(|id| drop(publish(hub, id, "event")));
+    }
+
+    /// What is there for a subscriber now; it has not acknowledged any of it.
+    fn written(subscription: &Subscription) -> Vec<String> {
+        std::iter::from_fn(|| subscription.take().flatten().map(|e| e.id.clone())).collect()
+    }
+
+    fn first(subscription: &Subscription, name: &str) -> Value {
+        subscription.first.as_ref().unwrap()[name].clone()
+    }
+
+    #[test]
+    fn who_comes_again_gets_what_follows_its_cursor_and_then_what_is_new() {
+        let hub = hub(Transport::Websocket, 8, 100);
+        let new = hub.resume(Vec::new(), None);
+        assert_eq!((first(&new, "last"), first(&new, "from")), (json!(""), Value::Null));
+        publish_all(&hub, &["a", "b", "c"]);
+        assert_eq!(written(&new), ["a", "b", "c"]);
+        assert!(new.settle("a", DeliveryOutcome::Acknowledged));
+        drop(new);
+        let s = hub.status();
+        assert_eq!((s.acknowledged, s.detached, s.lost, s.open), (1, 2, 0, 0));
+        publish_all(&hub, &["d"]);
+        let again = hub.resume(Vec::new(), Some("a"));
+        publish_all(&hub, &["e"]);
+        assert_eq!(written(&again), ["b", "c", "d", "e"]);
+        let told = ["resumed", "from", "last", "subscriber"].map(|name| first(&again, name));
+        assert_eq!(told, [json!(true), json!("b"), json!("d"), json!(1)]);
+        assert_eq!(first(&again, "publisher"), hub.epoch.as_str());
+        for id in ["b", "c", "d", "e"] {
+            assert!(again.settle(id, DeliveryOutcome::Acknowledged));
+        }
+        let s = hub.status();
+        assert_eq!((s.queued, s.replayed, s.resumed, s.not_resumed), (7, 3, 1, 0));
+        assert!(s.sums_are_exact() && s.open == 0, "{s:?}");
+        // From the begin, and from now on.
+        assert_eq!(written(&hub.resume(Vec::new(), Some(""))).len(), 5);
+        assert!(written(&hub.resume(Vec::new(), None)).is_empty());
+    }
+
+    #[test]
+    fn what_fell_out_of_the_log_is_told() {
+        let hub = hub(Transport::Sse, 8, 2);
+        publish_all(&hub, &["a", "b", "c", "d"]);
+        for (after, complete, events) in [
+            ("d", true, ""),
+            ("c", true, "d"),
+            ("a", false, "cd"),
+            ("", false, "cd"),
+            ("x", false, "cd"),
+        ] {
+            let again = hub.resume(Vec::new(), Some(after));
+            assert_eq!(first(&again, "resumed"), complete, "after {after:?}");
+            assert_eq!(written(&again).concat(), events, "after {after:?}");
+        }
+        let s = hub.status();
+        assert_eq!((s.resumed, s.not_resumed), (2, 3));
+    }
+
+    #[test]
+    fn only_wanted_types_are_replayed() {
+        let hub = hub(Transport::Websocket, 8, 100);
+        for (id, kind) in [("a", "event"), ("b", "order"), ("c", "event"), ("d", "order")] {
+            publish(&hub, id, kind);
+        }
+        // A cursor is a place in the log, of whatever type the event is.
+        let some = hub.resume(vec!["order".into()], Some("a"));
+        assert_eq!((first(&some, "from"), first(&some, "last")), (json!("b"), json!("d")));
+        assert_eq!(written(&some), ["b", "d"]);
+    }
+
+    #[test]
+    fn a_full_queue_and_a_late_acknowledgement_end_the_connection_and_lose_nothing() {
+        let mut options = hub(Transport::Websocket, 2, 100).options.clone();
+        options.timeout = std::time::Duration::ZERO;
+        let hub = Arc::new(Hub::new(options, String::new()));
+        let slow = hub.resume(Vec::new(), None);
+        publish_all(&hub, &["a", "b", "c"]);
+        assert!(matches!(slow.take(), Some(None)), "it has ended");
+        let s = hub.status();
+        assert_eq!((s.overflowed, s.lost, s.detached, s.open), (0, 0, 2, 0));
+        // More than a queue is replayed, and leaves room for what is new.
+        let again = hub.resume(Vec::new(), Some(""));
+        publish_all(&hub, &["d", "e"]);
+        assert_eq!(written(&again).concat(), "abcde");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        hub.sweep();
+        assert!(matches!(again.take(), Some(None)), "it has ended");
+        let s = hub.status();
+        assert_eq!((s.timed_out, s.lost, s.detached, s.gone, s.open), (0, 0, 7, 1, 0));
+        assert!(s.sums_are_exact(), "{s:?}");
+    }
+
+    #[test]
+    fn an_event_that_is_published_twice_is_delivered_once() {
+        for transport in [Transport::Webhook, Transport::Websocket] {
+            let hub = hub(transport, 8, 100);
+            let one = hub.resume(Vec::new(), None);
+            assert_eq!(["a", "a", "b"].map(|id| publish(&hub, id, "event")), [1, 0, 1]);
+            assert_eq!((written(&one).concat().as_str(), hub.status().published), ("ab", 2));
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_registered_again_has_its_subscription() {
+        let hub = hub(Transport::Webhook, 8, 100);
+        let url = "http://127.0.0.2:1/";
+        let register =
+            |types: &[&str]| hub.register(url, types.iter().map(|t| (*t).to_owned()).collect());
+        let one = register(&[]).ok().unwrap();
+        assert_eq!((register(&[]).err(), one.number()), (Some(0), 0));
+        let other = register(&["event"]).ok().unwrap();
+        assert_eq!(publish(&hub, "a", "event"), 2);
+        drop(one);
+        assert_eq!(register(&["event"]).err(), Some(1), "it is the latest of this address");
+        hub.end_after_410(other.number());
+        assert!(register(&["event"]).is_ok(), "that one has ended");
+        let s = hub.status();
+        assert_eq!((s.lost, s.ended_410, s.open), (2, 1, 0));
+        assert!(s.sums_are_exact(), "{s:?}");
+    }
+
+    #[test]
+    fn nothing_is_missing_and_nothing_comes_twice_while_events_are_published() {
+        const EVENTS: usize = 3000;
+        let hub = hub(Transport::Websocket, EVENTS, EVENTS);
+        std::thread::scope(|scope| {
+            let publishing = scope.spawn(|| {
+                for n in 0..EVENTS {
+                    publish(&hub, &n.to_string(), "event");
+                }
+            });
+            let subscribers = std::array::from_fn::<_, 3, _>(|_| {
+                scope.spawn(|| {
+                    let (mut got, mut last) = (Vec::new(), String::new());
+                    while got.len() < EVENTS {
+                        let subscription = hub.resume(Vec::new(), Some(&last));
+                        // It gets some of what is there, and its connection ends.
+                        for id in written(&subscription).into_iter().take(97) {
+                            assert!(subscription.settle(&id, DeliveryOutcome::Acknowledged));
+                            last.clone_from(&id);
+                            got.push(id);
+                        }
+                    }
+                    got
+                })
+            });
+            publishing.join().unwrap();
+            for subscriber in subscribers {
+                let got = subscriber.join().unwrap();
+                assert!(got.iter().enumerate().all(|(n, id)| *id == n.to_string()));
+            }
+        });
+        let s = hub.status();
+        assert!(s.sums_are_exact() && s.acknowledged == 3 * EVENTS as u64 && s.open == 0, "{s:?}");
+    }
+}

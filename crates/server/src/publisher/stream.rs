@@ -12,13 +12,17 @@ use std::io::ErrorKind::TimedOut;
 use std::task::{Context, Poll};
 use tokio::time::timeout;
 
+/// A whole log that is replayed waits in the queue, not in the buffer of the connection, where its time-out would run.
+const REPLAY_BURST: usize = 64 << 10;
+
 /// Delivers until the subscriber's connection ends.
 pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
     let options = &subscription.hub().options;
     let (acknowledged, number) = (options.acknowledged, subscription.number());
     let pings = options.ping.filter(|_| M::PINGS).map(|every| Pings::new(every, number));
+    let burst = if options.resumes() { REPLAY_BURST } else { usize::MAX };
     let mut delivery =
-        StreamDelivery { messages, subscription, acknowledged, pings, unflushed: false };
+        StreamDelivery { messages, subscription, acknowledged, pings, unflushed: false, burst };
     let ended = poll_fn(|cx| delivery.poll(cx)).await;
     let StreamDelivery { mut messages, subscription, .. } = delivery;
     let close_timeout = subscription.hub().options.timeout;
@@ -35,6 +39,8 @@ struct StreamDelivery<M> {
     acknowledged: bool,
     pings: Option<Pings>,
     unflushed: bool,
+    /// Bytes of events after which what is queued is flushed.
+    burst: usize,
 }
 
 impl<M: Messages> StreamDelivery<M> {
@@ -73,8 +79,12 @@ impl<M: Messages> StreamDelivery<M> {
                 return if ended { Poll::Ready(Err(TimedOut.into())) } else { Poll::Pending };
             }
             self.unflushed = false;
-            while let Poll::Ready(next) = self.subscription.poll_next(cx) {
+            let mut room = self.burst;
+            while room > 0
+                && let Poll::Ready(next) = self.subscription.poll_next(cx)
+            {
                 let Some(event) = next else { return Poll::Ready(Ok(())) };
+                room = room.saturating_sub(event.body.len());
                 self.messages.queue(event.body.clone())?;
                 self.subscription.hub().attempted(1);
                 self.unflushed = true;
