@@ -5,10 +5,9 @@ mod guarantee;
 use guarantee::GuaranteeOptions;
 use pushbench_core::arm::{ArmOption, ArmSpec, BEARER_VARIABLE, SECRET_VARIABLE};
 use pushbench_core::error::{Error, Result};
-use pushbench_core::guarantee::{Guarantee, Promise};
 use pushbench_core::publishing::{self, Keep, TOKEN_VARIABLE};
+use pushbench_core::scenario::KeyKind;
 use pushbench_core::scenario::payload::{LEAST_ANSWER, MAX_BYTES};
-use pushbench_core::scenario::{Faults, KeyKind};
 use pushbench_core::transport::{CARRIERS, Carrier, Transport};
 use pushbench_core::units;
 use pushbench_host::input;
@@ -16,14 +15,13 @@ use pushbench_host::{console, secrets};
 use pushbench_server::authentication::Authentication;
 use pushbench_server::handler::Handler;
 use pushbench_server::publisher;
-use pushbench_server::receiver::Receiver;
 use pushbench_server::serve::{ServeOptions, Work, serve};
 use pushbench_sut::manifest::BUILTIN;
 use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::signing::SigningKey;
 use pushbench_wire::tls::certificates::Certificates;
 use pushbench_wire::tls::{ClientTls, ServerTls};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -64,17 +62,6 @@ pub struct Args {
     /// Runtime threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
-    /// A receiver counts events and duplicates, and shows the counts at SIGUSR2; exactly-once: it acknowledges duplicates
-    /// and removes them. It closes its listener and resets its connections from SIGUSR1 to SIGUSR2
-    #[arg(long, value_name = "PROMISE", value_parser = promise)]
-    delivery: Option<Promise>,
-    /// Ids that a receiver with exactly-once remembers
-    #[arg(long, value_name = "N", requires = "delivery", conflicts_with = "publisher", value_parser = at_least_one)]
-    window: Option<usize>,
-    /// What a receiver does to its share of connections and events, by a seeded plan: for example
-    /// refuse=1%,reset=1%,status.503=1%,retry_after=1s,lost_acks=1%,seed=7
-    #[arg(long, value_name = "LIST", requires = "delivery", conflicts_with = "publisher", value_parser = Faults::read_at_receiver)]
-    faults: Option<(Faults, u64)>,
     /// Publishes to subscribers instead of receiving events; the token is read from PUSHBENCH_TOKEN
     #[arg(long, conflicts_with_all = ["delay", "work"])]
     publisher: bool,
@@ -113,13 +100,6 @@ pub struct Args {
     ping: Option<Duration>,
     #[command(flatten)]
     guarantee: GuaranteeOptions,
-}
-
-fn promise(text: &str) -> std::result::Result<Promise, String> {
-    let all = [Promise::AtMostOnce, Promise::AtLeastOnce, Promise::ExactlyOnce];
-    all.into_iter()
-        .find(|promise| promise.name() == text)
-        .ok_or_else(|| format!("write {}", all.map(Promise::name).join(", ")))
 }
 
 fn ping(text: &str) -> std::result::Result<Duration, String> {
@@ -161,7 +141,7 @@ pub fn run(args: &Args) -> Result<()> {
             };
             let (delay, work, answer) = (args.delay, args.work, args.duplex);
             let authentication = authentication(&spec, carrier)?;
-            let receiver = args.delivery.map(|delivery| receiver(args, delivery)).transpose()?;
+            let receiver = args.guarantee.receiver(args.duplex.is_some())?;
             let handler = Handler { options, delay, work, answer, authentication, receiver };
             Work::Take(carrier, handler, trusted)
         }
@@ -174,31 +154,6 @@ pub fn run(args: &Args) -> Result<()> {
     let ca_out = args.cert_out.clone().zip(ca.flatten());
     pushbench_host::descriptors::raise_descriptors();
     serve(&ServeOptions { listen, threads: usize::from(args.threads), tls, ca_out, work })
-}
-
-/// What is beyond acknowledging, where a delivery promises something or faults are planned. Signals control it.
-fn receiver(args: &Args, delivery: Promise) -> Result<Receiver> {
-    if args.duplex.is_some() {
-        return Err(Error::usage(
-            "--delivery: answers to questions are not deduplicated: leave out --delivery or --duplex",
-        ));
-    }
-    let default = Guarantee::default();
-    let window = args.window.unwrap_or(default.window);
-    let (faults, seed) = args.faults.clone().unwrap_or_default();
-    let receiver = Receiver::new(&Guarantee { delivery, window, ..default }, &faults, seed);
-    let signalled = receiver.clone();
-    let cannot = |e: io::Error| Error::harness(format!("cannot listen for signals: {e}"));
-    let mut signals = Signals::new([SIGUSR1, SIGUSR2]).map_err(cannot)?;
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            signalled.set_down(signal == SIGUSR1);
-            if signal == SIGUSR2 {
-                let _nobody_reads_it = signalled.tell();
-            }
-        }
-    });
-    Ok(receiver)
 }
 
 /// The server's end of TLS, where the arm has it, and the certificate of the authority if it was made.

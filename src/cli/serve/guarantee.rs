@@ -1,19 +1,32 @@
-//! The options of a publisher about what it promises.
+//! The options of a server about what its deliveries promise.
 
 use pushbench_core::error::{Error, Result};
 use pushbench_core::guarantee::{Guarantee, Jitter, Promise};
+use pushbench_core::scenario::Faults;
 use pushbench_core::transport::Transport;
 use pushbench_core::units;
+use pushbench_server::receiver::Receiver;
+use signal_hook::consts::{SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a publisher promises.
+/// What deliveries promise, and at a receiver what goes wrong with them.
 #[derive(Debug, clap::Args)]
 pub struct GuaranteeOptions {
-    /// How often an event reaches the application: at-most-once (the default), at-least-once, or exactly-once, which sends
-    /// as at-least-once does and needs a receiver that removes duplicates
-    #[arg(long, value_name = "PROMISE", requires = "publisher", value_parser = promise)]
+    /// How often an event reaches the application. A publisher with at-least-once or exactly-once sends again or replays what
+    /// was not acknowledged. A receiver counts events and duplicates, and shows the counts at SIGUSR2; with exactly-once it
+    /// acknowledges duplicates and removes them. It closes its listener and resets its connections from SIGUSR1 to SIGUSR2
+    #[arg(long, value_name = "PROMISE", value_parser = promise)]
     delivery: Option<Promise>,
+    /// Ids that a receiver with exactly-once remembers
+    #[arg(long, value_name = "N", requires = "delivery", conflicts_with = "publisher", value_parser = super::at_least_one)]
+    window: Option<usize>,
+    /// What a receiver does to its share of connections and events, by a seeded plan: for example
+    /// refuse=1%,reset=1%,status.503=1%,retry_after=1s,lost_acks=1%,seed=7
+    #[arg(long, value_name = "LIST", requires = "delivery", conflicts_with = "publisher", value_parser = Faults::read_at_receiver)]
+    faults: Option<(Faults, u64)>,
     /// A webhook waits until the event before it is settled
     #[arg(long, requires = "publisher")]
     ordered: bool,
@@ -38,12 +51,10 @@ pub struct GuaranteeOptions {
 }
 
 fn promise(text: &str) -> std::result::Result<Promise, String> {
-    match text {
-        "at-most-once" => Ok(Promise::AtMostOnce),
-        "at-least-once" => Ok(Promise::AtLeastOnce),
-        "exactly-once" => Ok(Promise::ExactlyOnce),
-        _ => Err("write at-most-once, at-least-once or exactly-once".into()),
-    }
+    let all = [Promise::AtMostOnce, Promise::AtLeastOnce, Promise::ExactlyOnce];
+    all.into_iter()
+        .find(|promise| promise.name() == text)
+        .ok_or_else(|| format!("write {}", all.map(Promise::name).join(", ")))
 }
 
 fn jitter(text: &str) -> std::result::Result<Jitter, String> {
@@ -52,7 +63,34 @@ fn jitter(text: &str) -> std::result::Result<Jitter, String> {
 }
 
 impl GuaranteeOptions {
-    /// The policy, or what contradicts it. `acknowledged`: subscribers acknowledge.
+    /// What a receiver does beyond acknowledging, where deliveries promise something or faults are planned. Signals control
+    /// it. `answers`: it answers questions.
+    pub fn receiver(&self, answers: bool) -> Result<Option<Receiver>> {
+        let Some(delivery) = self.delivery else { return Ok(None) };
+        if answers {
+            return Err(Error::usage(
+                "--delivery: answers to questions are not deduplicated: leave out --delivery or --duplex",
+            ));
+        }
+        let default = Guarantee::default();
+        let window = self.window.unwrap_or(default.window);
+        let (faults, seed) = self.faults.clone().unwrap_or_default();
+        let receiver = Receiver::new(&Guarantee { delivery, window, ..default }, &faults, seed);
+        let signalled = receiver.clone();
+        let cannot = |e: io::Error| Error::harness(format!("cannot listen for signals: {e}"));
+        let mut signals = Signals::new([SIGUSR1, SIGUSR2]).map_err(cannot)?;
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                signalled.set_down(signal == SIGUSR1);
+                if signal == SIGUSR2 {
+                    let _nobody_reads_it = signalled.tell();
+                }
+            }
+        });
+        Ok(Some(receiver))
+    }
+
+    /// The policy of a publisher, or what contradicts it. `acknowledged`: subscribers acknowledge.
     pub fn guarantee(&self, transport: Transport, acknowledged: bool) -> Result<Guarantee> {
         let default = Guarantee::default();
         let guarantee = Guarantee {

@@ -10,10 +10,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A publisher that tries again after short pauses that are no random numbers.
-fn publisher(bench: &Bench, args: &[&str]) -> Publisher {
-    let again = ["--delivery", "at-least-once", "--jitter", "none", "--backoff", "1ms"];
-    Publisher::start(bench, &[args, &again].concat())
+/// A publisher that tries again after this pause.
+fn publisher(bench: &Bench, args: &str, pause: &str) -> Publisher {
+    let again = format!(
+        "{args} --delivery at-least-once --jitter none --backoff {pause} --backoff-max {pause}"
+    );
+    Publisher::start(bench, &again.split(' ').collect::<Vec<_>>())
 }
 
 fn free(host: &str) -> TcpListener {
@@ -37,7 +39,7 @@ fn an_attempt_that_fails_in_any_way_is_made_again() {
         ("nonsense\r\n\r\n".to_owned(), AfterAnswer::Close),
     ] {
         let bench = Bench::new();
-        let publisher = publisher(&bench, &["webhook", "--timeout", "500ms"]);
+        let publisher = publisher(&bench, "webhook --timeout 500ms", "1ms");
         let named = failure.clone();
         let endpoint = Endpoint::answering(free("127.0.0.2"), move |n, _| fails(n, &failure), then);
         publisher.subscribe(&endpoint.url);
@@ -45,15 +47,17 @@ fn an_attempt_that_fails_in_any_way_is_made_again() {
         let reply = publisher.reaches(&[("open", 0)]);
         let names = ["acknowledged", "complete", "failed", "timed_out", "lost"];
         assert_eq!(counts(&reply, names), [1, 1, 0, 0, 0], "{named:?} {reply}");
-        let attempts = counts(&reply, ["attempts", "retried", "exhausted"]);
-        assert_eq!((attempts, endpoint.requests()), ([4, 3, 0], 4), "{named:?} {reply}");
+        let [attempts, retried, exhausted] = counts(&reply, ["attempts", "retried", "exhausted"]);
+        // More where the machine stalls for longer than the time-out.
+        assert!(attempts >= endpoint.requests() && endpoint.requests() >= 4, "{named:?} {reply}");
+        assert_eq!((retried, exhausted), (attempts - 1, 0), "{named:?} {reply}");
     }
 }
 
 #[test]
 fn a_destination_that_nobody_listens_at_is_tried_until_somebody_does() {
     let bench = Bench::new();
-    let publisher = publisher(&bench, &["webhook", "--attempts", "1000", "--backoff-max", "5ms"]);
+    let publisher = publisher(&bench, "webhook --attempts 100000", "5ms");
     let listener = free("127.0.0.2");
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -69,7 +73,7 @@ fn a_destination_that_nobody_listens_at_is_tried_until_somebody_does() {
 #[test]
 fn when_all_attempts_have_failed_the_delivery_is_lost_with_the_last_ones_outcome() {
     let bench = Bench::new();
-    let publisher = publisher(&bench, &["webhook", "--attempts", "3"]);
+    let publisher = publisher(&bench, "webhook --attempts 3", "1ms");
     let endpoint = Endpoint::start("127.0.0.2", answer("500 Oops", ""), AfterAnswer::GoOn);
     publisher.subscribe(&endpoint.url);
     publisher.publish("a");
@@ -83,7 +87,7 @@ fn when_all_attempts_have_failed_the_delivery_is_lost_with_the_last_ones_outcome
 fn retry_after_is_waited_for_where_the_destination_is_overloaded() {
     for status in ["503 Service Unavailable", "429 Too Many Requests"] {
         let bench = Bench::new();
-        let publisher = publisher(&bench, &["webhook"]);
+        let publisher = publisher(&bench, "webhook", "1ms");
         let busy = answer(status, "Retry-After: 1\r\n");
         let answers = move |n, _: &str| if n == 0 { busy.clone() } else { OK.to_owned() };
         let endpoint = Endpoint::answering(free("127.0.0.2"), answers, AfterAnswer::GoOn);
@@ -100,7 +104,7 @@ fn retry_after_is_waited_for_where_the_destination_is_overloaded() {
 #[test]
 fn gone_ends_the_subscription_and_what_is_open_at_it() {
     let bench = Bench::new();
-    let publisher = publisher(&bench, &["webhook", "--backoff", "300ms"]);
+    let publisher = publisher(&bench, "webhook", "1h");
     let answers = |n, _: &str| answer(if n == 0 { "500 Oops" } else { "410 Gone" }, "");
     let endpoint = Endpoint::answering(free("127.0.0.2"), answers, AfterAnswer::GoOn);
     publisher.subscribe(&endpoint.url);
@@ -116,12 +120,9 @@ fn gone_ends_the_subscription_and_what_is_open_at_it() {
 
 #[test]
 fn an_ordered_destination_gets_nothing_before_its_predecessor_is_settled() {
-    for (args, came, held) in
-        [(&["webhook", "--ordered"][..], "aaabc", 2), (&["webhook"], "abcaa", 0)]
-    {
+    for (args, came, held) in [("webhook --ordered", "aaabc", 2), ("webhook", "abcaa", 0)] {
         let bench = Bench::new();
-        let publisher =
-            publisher(&bench, &[args, &["--backoff", "400ms", "--backoff-max", "400ms"]].concat());
+        let publisher = publisher(&bench, args, "1s");
         let tried = AtomicU64::new(0);
         let answers = move |_, id: &str| match id {
             "a" if tried.fetch_add(1, Ordering::SeqCst) < 2 => answer("500 Oops", ""),
@@ -144,8 +145,7 @@ fn an_ordered_destination_gets_nothing_before_its_predecessor_is_settled() {
 fn a_destination_that_always_fails_costs_no_other_destination() {
     let bench = Bench::new();
     // A pause takes none of the deliveries that may be under way.
-    let args = ["webhook", "--concurrency", "1", "--backoff", "1h", "--backoff-max", "1h"];
-    let publisher = publisher(&bench, &args);
+    let publisher = publisher(&bench, "webhook --concurrency 1", "1h");
     let poison = Endpoint::start("127.0.0.2", answer("500 Oops", ""), AfterAnswer::GoOn);
     let good = Endpoint::start("127.0.0.3", OK, AfterAnswer::GoOn);
     publisher.subscribe(&poison.url);
@@ -160,7 +160,7 @@ fn a_destination_that_always_fails_costs_no_other_destination() {
 #[test]
 fn a_websocket_resumes_after_the_last_event_that_it_has_acknowledged() {
     let bench = Bench::new();
-    let publisher = publisher(&bench, &["websocket", "--log", "4"]);
+    let publisher = publisher(&bench, "websocket --log 4", "1ms");
     let mut leaving = Socket::at(&publisher, "/subscribe");
     let told = leaving.message().unwrap();
     assert_eq!(
@@ -192,7 +192,7 @@ fn a_websocket_resumes_after_the_last_event_that_it_has_acknowledged() {
     // Of five events the log has four.
     let told = Socket::at(&publisher, "/subscribe?after=").message().unwrap();
     assert_eq!([&told["resumed"], &told["from"]], [&json!(false), &json!("b")]);
-    let another_process = self::publisher(&bench, &["websocket"]);
+    let another_process = self::publisher(&bench, "websocket", "1ms");
     let told = Socket::at(&another_process, "/subscribe?after=e").message().unwrap();
     assert_eq!((&told["resumed"], &told["from"]), (&json!(false), &Value::Null));
     assert_ne!(told["publisher"], now["publisher"], "its log is another one");
@@ -201,7 +201,7 @@ fn a_websocket_resumes_after_the_last_event_that_it_has_acknowledged() {
 #[test]
 fn a_websocket_that_acknowledges_nothing_is_closed_and_resumes() {
     let bench = Bench::new();
-    let publisher = publisher(&bench, &["websocket", "--timeout", "100ms"]);
+    let publisher = publisher(&bench, "websocket --timeout 1s", "1ms");
     let mut mute = Socket::at(&publisher, "/subscribe");
     mute.message().unwrap();
     publisher.publish("a");
@@ -260,7 +260,7 @@ impl Stream {
 #[test]
 fn a_stream_resumes_after_its_last_event_id() {
     let bench = Bench::new();
-    let publisher = publisher(&bench, &["sse", "--timeout", "200ms"]);
+    let publisher = publisher(&bench, "sse --timeout 1s", "1ms");
     let mut stream = Stream::of(&publisher, "/subscribe", "");
     assert_eq!(stream.data()["last"], "");
     ["a", "b", "c"].iter().for_each(|id| assert_eq!(publisher.publish(id), 1));
@@ -289,7 +289,7 @@ fn a_stream_resumes_after_its_last_event_id() {
 #[test]
 fn a_polling_subscriber_resumes_with_its_next_subscription() {
     let bench = Bench::new();
-    let publisher = publisher(&bench, &["long-poll", "--hold", "100ms", "--timeout", "100ms"]);
+    let publisher = publisher(&bench, "long-poll --hold 500ms --timeout 1s", "1ms");
     let subscribe = |body: &Value| -> Value {
         let (status, answer) = publisher.ask("POST", "/subscribe", TOKEN, &body.to_string());
         assert_eq!(status, 201, "{answer}");
@@ -319,36 +319,20 @@ fn a_polling_subscriber_resumes_with_its_next_subscription() {
 #[test]
 fn options_that_contradict_each_other_are_refused_with_what_to_write() {
     let bench = Bench::new();
-    let again = ["--delivery", "at-least-once"];
     for (args, named, remedy) in [
-        (&["webhook", "--ordered"][..], "--ordered", "--delivery at-least-once"),
-        (&["webhook", "--backoff", "1ms"], "--backoff", "--delivery at-least-once"),
-        (
-            &["websocket", "--log", "5", "--delivery", "at-most-once"],
-            "--log",
-            "--delivery at-least-once",
-        ),
-        (
-            &[&["websocket", "--unacknowledged"][..], &again].concat(),
-            "--unacknowledged",
-            "leave it out",
-        ),
-        (&[&["tcp"][..], &again].concat(), "--delivery", "pushbench serve websocket"),
-        (&["tcp", "--store", "x.db"], "--store", "pushbench serve websocket"),
-        (&[&["webhook", "--backoff", "20s"][..], &again].concat(), "--backoff", "--backoff-max"),
-        (
-            &[&["webhook", "--backoff-max", "1ms"][..], &again].concat(),
-            "--backoff-max",
-            "shorter --backoff",
-        ),
-        (
-            &[&["webhook", "--jitter", "half"][..], &again].concat(),
-            "--jitter",
-            "none, equal or full",
-        ),
-        (&["webhook", "--delivery", "twice"], "--delivery", "at-least-once"),
+        ("webhook --ordered", "--ordered", "--delivery at-least-once"),
+        ("webhook --backoff 1ms", "--backoff", "--delivery at-least-once"),
+        ("websocket --log 5 --delivery at-most-once", "--log", "--delivery at-least-once"),
+        ("websocket --unacknowledged --delivery exactly-once", "--unacknowledged", "leave it out"),
+        ("tcp --delivery at-least-once", "--delivery", "pushbench serve websocket"),
+        ("tcp --store x.db", "--store", "pushbench serve websocket"),
+        ("webhook --delivery at-least-once --backoff 20s", "--backoff", "--backoff-max"),
+        ("webhook --delivery at-least-once --backoff-max 1ms", "--backoff-max", "--backoff"),
+        ("webhook --delivery at-least-once --jitter half", "--jitter", "none, equal or full"),
+        ("webhook --delivery twice", "--delivery", "at-least-once"),
     ] {
-        let args = [&["serve"], args, &["--publisher", "--listen", "127.0.0.1:0"]].concat();
+        let args = format!("serve {args} --publisher --listen 127.0.0.1:0");
+        let args: Vec<&str> = args.split(' ').collect();
         let ended = bench.pushbench(&args).env("PUSHBENCH_TOKEN", TOKEN).output().unwrap();
         let err = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(64), "{args:?}: {err}");
