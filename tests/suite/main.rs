@@ -24,6 +24,7 @@ mod faults;
 mod filter;
 mod formats;
 mod gate;
+mod guarantee;
 mod guarantee_ingest;
 mod http2;
 mod http2_faults;

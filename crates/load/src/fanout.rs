@@ -134,6 +134,7 @@ fn conditions(group: &TrialGroup, trial_arm: &TrialArm) -> Option<DeliveryCondit
         guarantee,
         faults,
         recovery: RecoveryRules { window, fault, receivers_connect },
+        window_ns: group.load.duration.as_nanos() as u64,
     })
 }
 

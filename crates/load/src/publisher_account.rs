@@ -3,7 +3,8 @@
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::record::guarantee::{GuaranteeRecord, SyncTimes};
 
-/// The record with what the publisher tells. `retries`: what failed is tried again; `connects`: so does the publisher.
+/// The record with what the publisher tells. `retries`: what failed is tried again; `connects`: the publisher connects
+/// to its receivers.
 pub(super) fn explained(
     mut record: GuaranteeRecord,
     publisher: Option<&PublisherStatus>,
@@ -28,9 +29,10 @@ pub(super) fn explained(
         lost.unexplained -= explained;
     }
     if publisher.attempts > 0 {
-        // What did not arrive met nobody who listened.
-        let refused = publisher.attempts.saturating_sub(record.attempts);
-        record.connections_refused += if connects { refused } else { 0 };
+        if connects {
+            // What did not arrive met nobody who listened, or was reset at once.
+            record.connections_refused = publisher.attempts.saturating_sub(record.attempts);
+        }
         record.attempts = publisher.attempts;
         record.attempts_are_counted = true;
     }

@@ -184,6 +184,7 @@ impl DeliveryLedger {
     /// A subscription was cut off: what is open at it is lost, what comes due until it is back fails.
     pub fn cut_off(&mut self, subscriber: usize, now: u64) {
         self.await_no_first_event(subscriber);
+        self.guarantee.iter_mut().for_each(|guarantee| guarantee.recovery.cut_off(now));
         if self.keeps() {
             self.turnover().cut_off += 1;
             return;

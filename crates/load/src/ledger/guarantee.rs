@@ -72,7 +72,7 @@ pub(super) struct GuaranteeLedger {
     retries: bool,
     event_bytes: u64,
     record: GuaranteeRecord,
-    recovery: RecoveryTracker,
+    pub(super) recovery: RecoveryTracker,
     /// Of the delivery ledger's events.
     events: VecDeque<Tracked>,
     /// Of each subscriber.
@@ -324,9 +324,11 @@ impl Ledger {
         self.with_deliveries(|deliveries| deliveries.gave_up(subscriber));
     }
 
-    /// Notes how old the newest event of each receiver is.
-    pub(crate) fn sample_freshness(&self) {
-        self.with_guarantee(|guarantee| guarantee.recovery.sample_freshness(clock::now()));
+    /// Notes how old the newest event of each receiver is; `planned`: the instant at which it should be looked at.
+    pub(crate) fn sample_freshness(&self, planned: u64) {
+        self.with_guarantee(|guarantee| {
+            guarantee.recovery.sample_freshness(planned, clock::now());
+        });
     }
 
     /// What became of deliveries under a guarantee or under faults, once nothing comes any more.

@@ -33,6 +33,8 @@ pub(super) struct RecoveryTracker {
     rules: RecoveryRules,
     /// 0 before the trial begins.
     pub(super) origin: u64,
+    /// When the first connection ended with the publisher's process.
+    process_ended: Option<u64>,
     /// Those that are back after the fault.
     back: BitSet,
     not_back: usize,
@@ -53,6 +55,7 @@ impl RecoveryTracker {
         RecoveryTracker {
             rules,
             origin: 0,
+            process_ended: None,
             back: BitSet::none(receivers),
             not_back: receivers,
             all_back: 0,
@@ -69,7 +72,16 @@ impl RecoveryTracker {
     pub fn fault(&self) -> Option<FaultPeriod> {
         let fault = self.rules.fault.filter(|_| self.origin != 0)?;
         let (begin, end) = (self.origin + fault.begin, self.origin + fault.end);
+        let (begin, end) = self.process_ended.map_or((begin, end), |ended| (ended, ended));
         Some(FaultPeriod { begin, end, ..fault })
+    }
+
+    /// A subscription was cut off. A process that is to end at an instant ends a little later.
+    pub fn cut_off(&mut self, now: u64) {
+        let ends_now = |fault: FaultPeriod| fault.restarts && now >= fault.begin;
+        if self.process_ended.is_none() && self.fault().is_some_and(ends_now) {
+            self.process_ended = Some(now);
+        }
     }
 
     /// A connection that carries deliveries was opened.
@@ -118,10 +130,10 @@ impl RecoveryTracker {
         }
     }
 
-    /// Notes how old the newest event of each receiver is.
-    pub fn sample_freshness(&mut self, now: u64) {
+    /// Notes how old the newest event of each receiver is; `planned`: the instant at which it should be looked at.
+    pub fn sample_freshness(&mut self, planned: u64, now: u64) {
         let begin = self.origin + self.rules.window;
-        let Some(at) = now.checked_sub(begin).filter(|_| self.origin != 0) else { return };
+        let Some(at) = planned.checked_sub(begin).filter(|_| self.origin != 0) else { return };
         let age = |due: &u64| now.saturating_sub(*due.max(&self.origin));
         let mut ages: Vec<u64> = self.newest_due.iter().map(age).collect();
         let Some(oldest) = ages.iter().copied().max() else { return };
@@ -192,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn a_process_ends_when_the_first_connection_does() {
+        let mut t = tracker(true, true);
+        let fault =
+            FaultPeriod { begin: 1_000, end: 1_000, ends_connections: true, restarts: true };
+        t.rules.fault = Some(fault);
+        t.cut_off(10_900);
+        t.delivered(0, 11_200, 11_100, 10_000);
+        t.cut_off(11_300);
+        t.cut_off(11_400);
+        t.settled(11_250, true, 11_900);
+        t.delivered(0, 11_700, 11_250, 11_500);
+        let record = t.record().unwrap();
+        assert_eq!((record.fault_at_ns, record.first_event_ns), (900, Some(400)));
+        assert_eq!(record.caught_up_ns, Some(600));
+    }
+
+    #[test]
     fn caught_up_is_the_last_delivery_of_what_was_due_before_and_never_with_a_loss() {
         let mut t = tracker(true, true);
         t.settled(10_500, true, 10_600);
@@ -208,14 +237,14 @@ mod tests {
         let ms = 1_000_000;
         let rules = RecoveryRules { window: 100 * ms, fault: None, receivers_connect: true };
         let mut t = RecoveryTracker::new(rules, 3);
-        t.sample_freshness(ms);
+        t.sample_freshness(ms, ms);
         t.origin = 1_000 * ms;
-        t.sample_freshness(1_050 * ms);
+        t.sample_freshness(1_050 * ms, 1_100 * ms);
         t.delivered(0, 1_090 * ms, 1_080 * ms, 0);
         t.delivered(1, 1_090 * ms, 1_060 * ms, 0);
         t.delivered(1, 1_091 * ms, 1_050 * ms, 0);
-        t.sample_freshness(1_200 * ms);
-        let sample = Freshness { at_ms: 100, median_us: 140_000, oldest_us: 200_000 };
+        t.sample_freshness(1_100 * ms, 1_200 * ms);
+        let sample = Freshness { at_ms: 0, median_us: 140_000, oldest_us: 200_000 };
         assert_eq!(t.freshness, [sample]);
     }
 

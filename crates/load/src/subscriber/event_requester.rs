@@ -6,7 +6,7 @@ use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscribeConfig;
 use crate::subscriber::receivers::{PLANNED, Verdict};
 use crate::subscriber::requests::{RequestConnection, SubscriberRequest, unsubscribe};
-use hyper::{StatusCode, Uri};
+use hyper::{Method, StatusCode, Uri};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::payload::ID_DIGITS;
 use pushbench_host::clock;
@@ -68,6 +68,14 @@ impl EventRequester {
         })?;
         if let Some(receivers) = receivers.filter(|receivers| receivers.resume()) {
             receivers.confirm(number, &body)?;
+        }
+        // A subscription that outlives its connection would take events for nobody.
+        if let Some(ended) = receivers.and_then(|all| all.replace_events(number, &events)) {
+            let path = ended.parse().map_err(Fault::refused)?;
+            let method = Method::DELETE;
+            let _gone = requests
+                .exchange(&SubscriberRequest { method, ..SubscriberRequest::get(path) })
+                .await?;
         }
         requests.end_setup();
         let (after, busy) = (Cell::default(), Cell::default());

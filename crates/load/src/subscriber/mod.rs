@@ -163,8 +163,8 @@ impl SubscribersJob {
         let http2 = arm.spec.has(ArmOption::H2);
         let tls = self.tls.iter().map(|tls| if http2 { tls.with_http2() } else { tls.clone() });
         let tls = tls.flat_map(|tls| (0..connect).map(move |_| tls.with_own_sessions()));
-        let receivers =
-            self.conditions.as_ref().map(|c| Receivers::new(c, self, ledger)).transpose()?;
+        let new = |c| Receivers::new(c, (&self.settings, self.seed), ledger);
+        let receivers = self.conditions.as_ref().map(new).transpose()?;
         Ok(Rc::new(SubscribeConfig {
             subscribe: self.address.clone(),
             tls: tls.collect(),

@@ -5,12 +5,12 @@ use crate::ledger::guarantee::{Before, Handling, LossReason};
 use crate::ledger::recovery::RecoveryRules;
 use crate::ledger::{DeliveryTimes, Ledger};
 use crate::poll::SharedTimer;
-use crate::subscriber::{SubscribeConfig, SubscribersJob};
+use crate::subscriber::SubscribeConfig;
 use pushbench_core::guarantee::backoff::Backoff;
 use pushbench_core::guarantee::deduplicator::Deduplicator;
 use pushbench_core::guarantee::{Guarantee, Promise};
-use pushbench_core::scenario::Faults;
 use pushbench_core::scenario::payload::ID_DIGITS;
+use pushbench_core::scenario::{Faults, Subscribers};
 use pushbench_core::schedule::fault_plan::{FaultPlan, PlannedFault};
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
@@ -34,6 +34,8 @@ pub(crate) struct DeliveryConditions {
     /// The publisher replays what a subscriber that comes again has missed.
     pub resumes: bool,
     pub recovery: RecoveryRules,
+    /// How long the measured window lasts, ns.
+    pub window_ns: u64,
 }
 
 /// What a receiver does with an event after it has looked at it.
@@ -78,6 +80,8 @@ struct Receiver {
     requested_at: u64,
     /// A planned fault has ended its connection.
     planned: bool,
+    /// Where it requests the events of its subscription, which outlives its connection.
+    events: Option<String>,
     /// What came with the confirmation of its subscription.
     early: Vec<(Option<u64>, DeliveryTimes)>,
 }
@@ -98,18 +102,18 @@ struct Confirmation {
 impl Receivers {
     pub fn new(
         conditions: &DeliveryConditions,
-        job: &SubscribersJob,
+        (settings, seed): (&Subscribers, u64),
         ledger: &Rc<Ledger>,
     ) -> Result<Receivers, Fault> {
         let guarantee = &conditions.guarantee;
         // One attempt to deliver does not mean one to connect.
         let reconnecting = Guarantee {
             delivery: Promise::AtLeastOnce,
-            backoff: job.settings.backoff.unwrap_or(guarantee.backoff),
+            backoff: settings.backoff.unwrap_or(guarantee.backoff),
             ..*guarantee
         };
         let receiver = |number| Receiver {
-            backoff: Backoff::new(&reconnecting, job.seed, number as u64),
+            backoff: Backoff::new(&reconnecting, seed, number as u64),
             retry_after: None,
             known: Deduplicator::new(guarantee.window),
             met: BTreeMap::new(),
@@ -118,13 +122,14 @@ impl Receivers {
             connections: 0,
             requested_at: 0,
             planned: false,
+            events: None,
             early: Vec::new(),
         };
         Ok(Receivers {
-            plan: FaultPlan::new(&conditions.faults, job.seed),
+            plan: FaultPlan::new(&conditions.faults, seed),
             conditions: conditions.clone(),
             ledger: ledger.clone(),
-            all: RefCell::new((0..job.settings.count).map(receiver).collect()),
+            all: RefCell::new((0..settings.count).map(receiver).collect()),
             timer: SharedTimer::new().map_err(Fault::refused)?,
             down: watch::Sender::new(false),
             resets: watch::Sender::new(()),
@@ -309,6 +314,11 @@ impl Receivers {
         self.with(number, |receiver| std::mem::take(&mut receiver.early))
     }
 
+    /// Where a receiver requests the events of its subscription from now on; returns where it did so before.
+    pub fn replace_events(&self, number: usize, events: &str) -> Option<String> {
+        self.with(number, |receiver| receiver.events.replace(events.to_owned()))
+    }
+
     /// Receivers connect themselves.
     pub fn connect(&self) -> bool {
         self.conditions.recovery.receivers_connect
@@ -331,10 +341,10 @@ impl Receivers {
         if self.conditions.recovery.fault.is_none() {
             return;
         }
-        for n in 0.. {
-            let begin = origin + self.conditions.recovery.window;
-            self.timer.until(begin + n * FRESHNESS_INTERVAL_NS).await;
-            self.ledger.sample_freshness();
+        for n in 0..=self.conditions.window_ns / FRESHNESS_INTERVAL_NS {
+            let at = origin + self.conditions.recovery.window + n * FRESHNESS_INTERVAL_NS;
+            self.timer.until(at).await;
+            self.ledger.sample_freshness(at);
         }
     }
 }
@@ -357,3 +367,7 @@ pub(super) fn start(subscribe_config: &Rc<SubscribeConfig>, origin: &watch::Rece
         futures_util::future::join(fault, freshness).await;
     }));
 }
+
+#[cfg(test)]
+#[path = "receivers_tests.rs"]
+mod tests;
