@@ -75,14 +75,14 @@ impl InstrumentedSocket {
         // A namespace has one address.
         let source = subscribe_config.ends.is_none().then(|| source(number).into());
         let tcp = connected(subscribe, None, source, *max_segment).await;
-        let tcp = tcp.inspect_err(|_| ledger.connection_refused())?;
+        let tcp = tcp.inspect_err(|_| ledger.receiver_refused())?;
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
         let receivers = subscribe_config.receivers.as_ref();
         if receivers.is_some_and(|receivers| receivers.refuses(number)) {
             stamped.read_times.reset_when_dropped();
-            ledger.connection_refused();
+            ledger.receiver_refused();
             return Err(Fault::refused(PLANNED));
         }
         if subscribe_config.dead_after.is_some() || receivers.is_some() {

@@ -305,7 +305,7 @@ impl Ledger {
     }
 
     /// An attempt to connect has failed, or was refused.
-    pub(crate) fn connection_refused(&self) {
+    pub(crate) fn receiver_refused(&self) {
         self.with_guarantee(|guarantee| guarantee.record.connections_refused += 1);
     }
 

@@ -82,7 +82,7 @@ async fn subscribe_again<S: Subscriber>(
             }
             Err(fault) => {
                 if down {
-                    config.ledger.connection_refused();
+                    config.ledger.receiver_refused();
                 }
                 last = Some(fault);
             }

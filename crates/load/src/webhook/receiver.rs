@@ -1,23 +1,28 @@
-//! Webhook receivers under a guarantee or under faults: they go down, refuse connections and deliveries, and reset them.
+//! Where webhook subscribers listen. Under a guarantee or under faults they go down, refuse connections and deliveries, and
+//! reset them.
 
 use crate::io::{InstrumentedSocket, ReadTimes};
-use crate::subscriber::SubscribeConfig;
 use crate::subscriber::receivers::{Receivers, Verdict};
-use crate::webhook::subscriber::{
-    ACCEPT_PAUSE_NS, LONGEST, Received, bound, identified, listening, sleep,
-};
+use crate::subscriber::{SubscribeConfig, listens_at};
+use crate::webhook::subscriber::{ACCEPT_PAUSE_NS, LONGEST, Received, identified, sleep};
 use futures_util::future::{Either, select};
 use hyper::StatusCode;
 use pushbench_core::record::fanout::Conduct;
-use pushbench_host::clock;
-use pushbench_wire::subscriber_addresses::number;
+use pushbench_host::{arrival, clock};
+use pushbench_wire::endpoint::Scheme;
+use pushbench_wire::subscriber_addresses::{Addresses, number, to_loopback};
 use pushbench_wire::webhook::request::Request;
 use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::rc::Rc;
 use tokio::net::{TcpListener, TcpStream};
+
+/// Connections that may wait to be accepted: a publisher opens one to every subscriber at once.
+const BACKLOG: i32 = 4096;
 
 /// What is done about a request.
 enum Handled {
@@ -25,6 +30,52 @@ enum Handled {
     Plainly(Received),
     /// With a delivery.
     Delivery(Verdict, Conduct),
+}
+
+/// One descriptor for every address of the loopback network; where the kernel does not let us bind it
+/// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
+pub(super) fn listen(
+    port: u16,
+    subscribe_config: &SubscribeConfig,
+) -> io::Result<(TcpListener, Addresses)> {
+    let (socket, shared_host) = bound(port, subscribe_config)?;
+    let listener = listening(socket)?;
+    let port = listener.local_addr()?.port();
+    let scheme = if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
+    Ok((listener, Addresses { port, shared_host, scheme }))
+}
+
+fn listening(socket: Socket) -> io::Result<TcpListener> {
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// A socket that does not listen yet, and the host that the subscribers share, if they do.
+fn bound(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(Socket, Option<Ipv4Addr>)> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    let ends = subscribe_config.ends.as_ref();
+    let mut address = listens_at(ends);
+    let own_hosts = ends.is_none() && to_loopback(&socket);
+    let shared_host = (!own_hosts).then(|| *address.ip());
+    if own_hosts {
+        address.set_ip(Ipv4Addr::UNSPECIFIED);
+    }
+    if port != 0 {
+        address.set_port(port);
+    }
+    // Linux hands these down to every accepted connection.
+    let _dated_by_reads_without = arrival::enable(socket.as_fd());
+    socket.set_tcp_nodelay(true)?;
+    if let Some(bytes) = subscribe_config.max_segment {
+        socket.set_tcp_mss(bytes)?;
+    }
+    // It is bound again after an outage.
+    if subscribe_config.receivers.as_ref().is_some_and(Receivers::has_outage) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok((socket, ends.map_or(shared_host, |ends| Some(ends.driver_reached_at))))
 }
 
 /// Accepts connections until the trial ends. In an outage nothing listens at the port.
@@ -94,7 +145,7 @@ async fn serve(stream: TcpStream, config: &SubscribeConfig, context: Rc<Receiver
     let io = InstrumentedSocket::accepted(stream, &config.ledger);
     let read_times = io.read_times();
     if refused || receivers.are_down() {
-        config.ledger.connection_refused();
+        config.ledger.receiver_refused();
         return read_times.reset_when_dropped();
     }
     let serving = async {

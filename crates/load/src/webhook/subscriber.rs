@@ -4,8 +4,7 @@
 //! for each, as it does in production. The path contains its number.
 
 use crate::io::{InstrumentedSocket, ReadTimes, connected};
-use crate::subscriber::receivers::Receivers;
-use crate::subscriber::{Registration, SubscribeConfig, Subscriber, listens_at};
+use crate::subscriber::{Registration, SubscribeConfig, Subscriber};
 use crate::webhook::receiver;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,30 +13,25 @@ use hyper::{Method, StatusCode};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_core::wording::SUBSCRIBER_URLS;
+use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
-use pushbench_host::{arrival, clock};
-use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::http_connection::HttpConnection;
 use pushbench_wire::response_body;
 use pushbench_wire::stream::Stream;
-use pushbench_wire::subscriber_addresses::{Addresses, to_loopback};
+use pushbench_wire::subscriber_addresses::Addresses;
 use pushbench_wire::webhook::request::Request;
 use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use socket2::{Domain, Protocol, Socket, Type};
 use std::future::pending;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, watch};
 
-/// Connections that may wait to be accepted: a publisher opens one to every subscriber at once.
-const BACKLOG: i32 = 4096;
 /// Longest delivery: the largest event, and what a publisher puts around it.
 pub(super) const LONGEST: usize = 2 * MAX_BYTES;
 /// Pause after an error such as too many open files.
@@ -84,7 +78,8 @@ impl Subscriber for WebhookSubscriber {
             Registration::AtStart(port) => port,
             Registration::Request { .. } => 0,
         };
-        let (listener, addresses) = listen(port, subscribe_config).map_err(Fault::refused)?;
+        let (listener, addresses) =
+            receiver::listen(port, subscribe_config).map_err(Fault::refused)?;
         if addresses.shared_host == Some(Ipv4Addr::LOCALHOST) {
             subscribe_config
                 .ledger
@@ -250,52 +245,6 @@ async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>
     let namespace = subscribe_config.ends.as_ref().map(|ends| &ends.target);
     let tcp = connected(&subscribe_config.subscribe, namespace, None, None).await?;
     Stream::connect(tcp, subscribe_config.tls.first()).await.map_err(Fault::refused)
-}
-
-/// One descriptor for every address of the loopback network; where the kernel does not let us bind it
-/// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
-fn listen(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(TcpListener, Addresses)> {
-    let (socket, shared_host) = bound(port, subscribe_config)?;
-    let listener = listening(socket)?;
-    let port = listener.local_addr()?.port();
-    let scheme = if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
-    Ok((listener, Addresses { port, shared_host, scheme }))
-}
-
-pub(super) fn listening(socket: Socket) -> io::Result<TcpListener> {
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
-}
-
-/// A socket that does not listen yet, and the host that the subscribers share, if they do.
-pub(super) fn bound(
-    port: u16,
-    subscribe_config: &SubscribeConfig,
-) -> io::Result<(Socket, Option<Ipv4Addr>)> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    let ends = subscribe_config.ends.as_ref();
-    let mut address = listens_at(ends);
-    let own_hosts = ends.is_none() && to_loopback(&socket);
-    let shared_host = (!own_hosts).then(|| *address.ip());
-    if own_hosts {
-        address.set_ip(Ipv4Addr::UNSPECIFIED);
-    }
-    if port != 0 {
-        address.set_port(port);
-    }
-    // Linux hands these down to every accepted connection.
-    let _dated_by_reads_without = arrival::enable(socket.as_fd());
-    socket.set_tcp_nodelay(true)?;
-    if let Some(bytes) = subscribe_config.max_segment {
-        socket.set_tcp_mss(bytes)?;
-    }
-    // It is bound again after an outage.
-    if subscribe_config.receivers.as_ref().is_some_and(Receivers::has_outage) {
-        socket.set_reuse_address(true)?;
-    }
-    socket.bind(&address.into())?;
-    Ok((socket, ends.map_or(shared_host, |ends| Some(ends.driver_reached_at))))
 }
 
 async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {
