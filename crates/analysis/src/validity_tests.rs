@@ -309,6 +309,7 @@ fn what_a_planned_fault_leaves_behind_is_a_result() {
     let mut unheard = trial.clone();
     unheard.account.measured.acknowledged = 0;
     unheard.account.measured.failed = unheard.account.measured.due;
+    unheard.account.measured.wrong_answer = unheard.account.measured.due;
     assert_eq!(reasons(&unheard), Vec::<String>::new());
     assert!(!reasons(&broken(behind(348, 0, 1, 0))).is_empty(), "the driver's own fault remains");
     let mut late = trial;

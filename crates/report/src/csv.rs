@@ -153,7 +153,7 @@ impl Columns {
 
     fn guarantee(&mut self) {
         let of = |of: fn(&GuaranteeRecord) -> u64| move |t: &Trial| t.guarantee.as_ref().map(of);
-        let counts: [(&str, fn(&GuaranteeRecord) -> u64); 17] = [
+        let counts: [(&str, fn(&GuaranteeRecord) -> u64); 19] = [
             ("due_deliveries", |g| g.due),
             ("delivered_deliveries", |g| g.delivered),
             ("delivered_once_deliveries", |g| g.delivered_once),
@@ -168,6 +168,8 @@ impl Columns {
             ("lost_queue_deliveries", |g| g.lost.queue),
             ("lost_gone_deliveries", |g| g.lost.gone),
             ("lost_restart_deliveries", |g| g.lost.restart),
+            ("lost_away_deliveries", |g| g.lost.away),
+            ("lost_open_deliveries", |g| g.lost.open),
             ("lost_unexplained_deliveries", |g| g.lost.unexplained),
             ("attempts", |g| g.attempts),
             ("connections_refused", |g| g.connections_refused),

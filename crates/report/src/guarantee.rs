@@ -8,7 +8,7 @@ use crate::table::{NONE, cpu};
 use pushbench_analysis::compare::guarantee::{FaultFigures, GuaranteeCounts};
 use pushbench_analysis::compare::{ArmFigures, Design, GuaranteeFigures, Point};
 use pushbench_core::record::metrics;
-use pushbench_core::record::metrics::{Family, Unit};
+use pushbench_core::record::metrics::Family;
 use pushbench_core::units;
 
 /// The rows of every such table.
@@ -116,11 +116,12 @@ fn after(arm: &ArmFigures, metric: &str, known: fn(&FaultFigures) -> usize) -> S
     })
 }
 
-/// Counts may be 0, and a ratio of theirs says little: `+1.55 % [+1.52, +1.58]` of the deliveries, `−0.10 [−0.11, −0.09]` for
-/// each of them. `None` of other metrics.
+/// Counts may be 0, and a ratio of theirs says little: `+1.55 % [+1.52, +1.58]` of the deliveries, `−0.10 [−0.11, −0.09]`
+/// attempts for each of them. `None` of other metrics.
 pub(super) fn difference(metric: &str, difference: f64, interval: [f64; 2]) -> Option<String> {
     let metric = metrics::named(metric).filter(|m| m.family == Family::Counted)?;
-    let (scale, unit) = if metric.unit == Unit::Share { (100.0, " %") } else { (1.0, "") };
+    let (scale, unit) =
+        if metric.name == "attempts_per_delivery" { (1.0, "") } else { (100.0, " %") };
     let written = |value: f64| {
         let sign = if value < 0.0 { "−" } else { "+" };
         format!("{sign}{:.2}", value.abs() * scale)

@@ -217,6 +217,8 @@ impl GuaranteeFigures {
             ("the queue at the publisher was full", l.queue),
             ("the subscription was ended with a 410", l.gone),
             ("the publisher was restarted and had not kept the event", l.restart),
+            ("the receiver was away, and nothing is kept for it", l.away),
+            ("still to be tried again when the trial ended", l.open),
             ("unexplained", l.unexplained),
         ];
         all.into_iter().filter(|(_, n)| *n > 0).collect()
