@@ -150,26 +150,25 @@ pub(super) fn lines(arms: &[ArmFigures]) -> Vec<Line> {
     lines
 }
 
-/// The same for many arms, a line each; empty without a guarantee and faults.
+/// The same for many arms, a column each; empty without a guarantee and faults.
 pub(super) fn overview(point: &Point) -> Vec<Vec<String>> {
     let lines = lines(&point.arms);
     if lines.is_empty() {
         return Vec::new();
     }
-    let names = lines.iter().map(|(name, ..)| (*name).to_owned());
-    let mut grid = vec![std::iter::once(String::new()).chain(names).collect::<Vec<_>>()];
-    grid.extend(point.order.iter().map(|&arm| {
-        let a = &point.arms[arm];
-        let name = notes::marked(&a.arm, &notes::of_arm(point, &a.arm));
-        std::iter::once(name).chain(lines.iter().map(|(_, _, cell)| cell(a))).collect()
-    }));
-    grid
+    let name = |a: &ArmFigures| notes::marked(&a.arm, &notes::of_arm(point, &a.arm));
+    let head = std::iter::once(String::new()).chain(point.arms.iter().map(name)).collect();
+    let row = |(name, _, cell): Line| {
+        std::iter::once(name.to_owned()).chain(point.arms.iter().map(cell)).collect()
+    };
+    std::iter::once(head).chain(lines.into_iter().map(row)).collect()
 }
 
-/// One line a setting and arm; empty without a guarantee and faults.
+/// One line a setting and arm, without what only the setting's own table needs; empty without a guarantee and faults.
 pub(super) fn sweep(points: &[Point]) -> Vec<Vec<String>> {
     let all: Vec<ArmFigures> = points.iter().flat_map(|p| p.arms.clone()).collect();
-    let lines = lines(&all);
+    let mut lines = lines(&all);
+    lines.retain(|(_, metric, _)| !["recovery.cpu", "backlog.peak"].contains(metric));
     if lines.is_empty() {
         return Vec::new();
     }

@@ -20,8 +20,8 @@ pub struct OverBlocks {
     pub more_is_better: bool,
     /// Valid blocks.
     pub blocks: usize,
-    /// Geometric mean over blocks, so that a doubling and a halving weigh the same; of counts under a guarantee or under
-    /// faults, which may be 0, the mean.
+    /// Geometric mean over blocks, so that a doubling and a halving weigh the same; of what became of events
+    /// under a guarantee or under faults, which may be 0, the mean.
     pub estimate: f64,
     /// Its 95 % interval; `null` of fewer than two blocks.
     pub ci95: Option<[f64; 2]>,
@@ -41,9 +41,8 @@ pub(super) fn of_metric(
 ) -> Option<OverBlocks> {
     let values: Option<Vec<f64>> = trials.of_arm(arm).into_iter().map(metric.value).collect();
     let values = values.filter(|v| !v.is_empty())?;
-    // Counts may be 0 and the CPU of a recovery below it: they have no logarithms.
-    let linear =
-        metric.subject == Subject::Guarantee && !matches!(metric.family, Family::Latency { .. });
+    // Counts and times after a fault may be 0 and the CPU of a recovery below it: they have no logarithms.
+    let linear = metric.subject == Subject::Guarantee;
     let (to, back): (fn(f64) -> f64, fn(f64) -> f64) =
         if linear { (|v| v, |v| v) } else { (f64::ln, f64::exp) };
     let scaled: Vec<f64> = values.iter().map(|v| to(*v)).collect();
@@ -51,12 +50,14 @@ pub(super) fn of_metric(
     let interval = stats::t_interval(&scaled, CONFIDENCE);
     // Of nothing but zeros the interval would say that there can be none.
     let interval = interval.filter(|i| !(linear && i.low == i.high));
+    let never_negative = linear && values.iter().all(|v| *v >= 0.0);
+    let least = if never_negative { 0.0 } else { f64::NEG_INFINITY };
     estimate.is_finite().then(|| OverBlocks {
         metric: metric.name,
         unit: metric.unit.name(),
         more_is_better: metric.more_is_better,
         blocks: values.len(),
         estimate,
-        ci95: interval.map(|i| [back(i.low), back(i.high)]),
+        ci95: interval.map(|i| [back(i.low).max(least), back(i.high)]),
     })
 }

@@ -269,7 +269,7 @@ impl Pair<'_> {
 
     /// The ratio of the figures of the merged windows.
     fn merged_ratio(&self) -> Option<f64> {
-        if self.metric.family == Family::Counted {
+        if self.metric.subject == Subject::Guarantee {
             return None;
         }
         let figure = |arm: usize| self.arms[arm].figure(self.metric.name).filter(|v| *v > 0.0);

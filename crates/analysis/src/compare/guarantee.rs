@@ -34,7 +34,7 @@ pub struct GuaranteeCounts {
     pub recovery_ns: RecoveryTimes,
 }
 
-/// Times after the end of a planned fault, ns: geometric means over blocks.
+/// Times after the end of a planned fault, ns: means over blocks.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct RecoveryTimes {
     /// To the first event that a receiver got.
@@ -177,11 +177,11 @@ fn fault(all: &[&GuaranteeRecord]) -> Option<FaultFigures> {
     })
 }
 
-/// Block by block the same instants; medians of each.
+/// Medians over blocks at about the same instants: a record begins up to some ms late.
 fn freshness(all: &[&GuaranteeRecord]) -> Vec<Freshness> {
     let mut at: BTreeMap<u32, [Vec<f64>; 2]> = BTreeMap::new();
     for point in all.iter().flat_map(|g| &g.freshness) {
-        let [median, oldest] = at.entry(point.at_ms).or_default();
+        let [median, oldest] = at.entry((point.at_ms + 50) / 100 * 100).or_default();
         median.push(f64::from(point.median_us));
         oldest.push(f64::from(point.oldest_us));
     }
@@ -293,7 +293,7 @@ fn words(g: &GuaranteeFigures) -> String {
     parts.join("; ")
 }
 
-/// What is counted, the verb of an arm that has it, what it has, and what cannot be told where there is no verdict.
+/// What is counted, the verb of an arm that has it, what it has, and how the count is called.
 pub(super) const COUNTED: [(&str, &str, &str, &str); 3] = [
     ("lost_share", "loses", "deliveries for good", "losses"),
     ("duplicates_per_delivery", "repeats", "deliveries", "duplicates"),
@@ -308,11 +308,11 @@ pub(super) const RECOVERED: [(&str, &str); 3] = [
 ];
 
 /// `loses fewer deliveries for good`, where the verdict says so.
-pub(super) fn claim(c: &Comparison, verb: &str, what: &str) -> Option<String> {
+pub(super) fn claim(c: &Comparison, verb: &str, what: &str, equal: &str) -> Option<String> {
     match c.verdict {
         Verdict::Better => Some(format!("{verb} fewer {what}")),
         Verdict::Worse => Some(format!("{verb} more {what}")),
-        Verdict::Equivalent => Some(format!("is equivalent in {what}")),
+        Verdict::Equivalent => Some(format!("is equivalent in {equal}")),
         _ => None,
     }
 }

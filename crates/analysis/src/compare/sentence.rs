@@ -155,9 +155,9 @@ fn against(header: &PointHeader, baseline: &str, arm: &str, mine: &[&Comparison]
             None => {}
         }
     }
-    for (metric, verb, what, unknown) in guarantee::COUNTED {
+    for (metric, verb, what, called) in guarantee::COUNTED {
         if let Some(c) = find(metric) {
-            note(&mut claims, &mut unclear, guarantee::claim(c, verb, what), unknown);
+            note(&mut claims, &mut unclear, guarantee::claim(c, verb, what, called), called);
         }
     }
     for (metric, what) in guarantee::RECOVERED {

@@ -101,14 +101,19 @@ pub struct Metric {
 /// the stalls they met than of the arm.
 const EVENTS_OF_A_FAR_TAIL: u64 = 100_000;
 
+/// Shorter times after a fault are not told apart.
+const SHORTEST_RECOVERY_NS: f64 = 1_000.0;
+
 impl Metric {
     /// Its value in one trial as it is compared.
     pub fn compared(&self, trial: &Trial) -> Option<f64> {
         let value = (self.value)(trial)?;
-        Some(match (self.family, &trial.guarantee) {
-            (Family::Counted, Some(record)) => {
+        Some(match (self.family, self.subject, &trial.guarantee) {
+            (Family::Counted, _, Some(record)) => {
                 (value * record.due as f64 + 0.5) / (record.due + 1) as f64
             }
+            // Nothing may be outstanding when a fault ends.
+            (Family::Latency { .. }, Subject::Guarantee, _) => value.max(SHORTEST_RECOVERY_NS),
             _ => value,
         })
     }

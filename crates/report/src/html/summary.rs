@@ -151,7 +151,7 @@ fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
     html! {
         @if point.arms.len() > overview::FEW {
             @let kept = guarantee::overview(point);
-            @if !kept.is_empty() { (stacked("What became of events", &kept)) }
+            @if !kept.is_empty() { (table("What became of events", &kept)) }
             (stacked(&name, &ranking(point)))
         } @else {
             @for candidate in 1..point.arms.len().max(2) { (pair(run, &name, point, candidate)) }

@@ -58,8 +58,8 @@ fn claim(point: &Point, c: &Comparison) -> String {
         (Some(Family::Latency { .. }), false) => "later",
         (Some(Family::Throughput), true) => "faster",
         (Some(Family::Throughput), false) => "slower",
-        (Some(Family::Counted), true) => "has fewer",
-        (Some(Family::Counted), false) => "has more",
+        (Some(Family::Counted), true) => "loses less",
+        (Some(Family::Counted), false) => "loses more",
         (_, true) => "needs less",
         (_, false) => "needs more",
     };
