@@ -46,9 +46,11 @@ pub(super) fn record(
         delivered_once: all.acknowledged,
         ..ReceiverStatus::default()
     });
-    // A receiver that was started anew may have counted an event in both of its lives.
-    let delivered = told.delivered.min(all.due);
-    let again = told.delivered - delivered;
+    // A receiver that was started anew may have counted an event in both of its lives, and has not told what came between its
+    // account and its end.
+    let delivered = told.delivered.clamp(all.acknowledged, all.due);
+    let (again, untold) =
+        (told.delivered.saturating_sub(all.due), delivered.saturating_sub(told.delivered));
     let lost = all.due - delivered;
     let queue = all.backlog_full.min(lost);
     // An event that timed out had as many attempts as fit.
@@ -64,7 +66,7 @@ pub(super) fn record(
     GuaranteeRecord {
         due: all.due,
         delivered,
-        delivered_once: told.delivered_once.min(delivered).saturating_sub(again),
+        delivered_once: (told.delivered_once + untold).min(delivered).saturating_sub(again),
         duplicates_on_wire: told.duplicates_on_wire + again,
         duplicates_to_application: told.duplicates_to_application + again,
         out_of_order: told.out_of_order,

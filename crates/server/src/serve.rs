@@ -201,7 +201,7 @@ fn service(options: &ServeOptions) -> Result<Service> {
     })
 }
 
-async fn accept(options: &ServeOptions, service: Service, listener: TcpListener) -> Result<()> {
+async fn accept(options: &ServeOptions, service: Service, mut listener: TcpListener) -> Result<()> {
     let receiver = match &service {
         Service::Take(_, handler) => handler.receiver.clone(),
         Service::Answer(..) | Service::Publish(_) => None,
@@ -212,12 +212,9 @@ async fn accept(options: &ServeOptions, service: Service, listener: TcpListener)
             Some(receiver) => tokio::select! {
                 biased;
                 () = receiver.until_down(true) => {
-                    // The port stays bound: no other program gets it meanwhile.
-                    let socket = socket2::SockRef::from(&listener);
-                    let down = socket.shutdown(Shutdown::Both);
-                    receiver.until_down(false).await;
-                    let up = down.and_then(|()| socket.listen(BACKLOG as i32));
-                    up.map_err(|e| Error::harness(format!("an outage of the listener: {e}")))?;
+                    let down = closed_until(listener, receiver.until_down(false)).await;
+                    let failed = |e| Error::harness(format!("cannot listen again: {e}"));
+                    listener = down.map_err(failed)?;
                     continue;
                 }
                 accepted = listener.accept() => accepted,
@@ -235,6 +232,18 @@ async fn accept(options: &ServeOptions, service: Service, listener: TcpListener)
     }
 }
 
+/// Refuses connections until then. The port stays bound: no other program gets it meanwhile.
+async fn closed_until(
+    listener: TcpListener,
+    up: impl Future<Output = ()>,
+) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::from(listener.into_std()?);
+    socket.shutdown(Shutdown::Both)?;
+    up.await;
+    socket.listen(BACKLOG as i32)?;
+    TcpListener::from_std(socket.into())
+}
+
 /// An error of a connection does not affect the server.
 async fn connection(mut service: Service, tls: Option<ServerTls>, socket: TcpStream) {
     if let Service::Take(_, Handler { receiver: Some(receiver), .. }) = &mut service {
@@ -243,7 +252,8 @@ async fn connection(mut service: Service, tls: Option<ServerTls>, socket: TcpStr
         let reset = tokio::select! {
             biased;
             () = own.until_reset() => reset_socket.reset(),
-            () = serve_connection(service, tls, socket) => Ok(()),
+            // Boxed, so that it takes no memory of connections without.
+            () = Box::pin(serve_connection(service, tls, socket)) => Ok(()),
         };
         if let Err(e) = reset {
             console::error_line(&format!("cannot reset a connection: {e}"));

@@ -92,6 +92,8 @@ pub(super) struct Attempts {
     opened: (u64, u64),
     /// Slots whose connection was made again since the planned fault began.
     back: BTreeSet<usize>,
+    /// It has met a connection or an attempt. The planned instant is a little earlier.
+    has_hit: bool,
     /// An event that was due before its end was never delivered.
     undelivered: bool,
     /// The target wants the next connection no sooner than after this, ns.
@@ -110,6 +112,7 @@ impl Attempts {
             changed: Rc::default(),
             opened: (0, 0),
             back: BTreeSet::new(),
+            has_hit: false,
             undelivered: false,
             stay_away: None,
         }
@@ -139,10 +142,16 @@ impl Attempts {
         self.account.open_peak = self.account.open_peak.max(open);
     }
 
+    /// A connection was opened, or an attempt failed, so long after the origin, ns.
+    fn note_hit(&mut self, since: u64) {
+        self.has_hit |= self.rules.fault.is_some_and(|(at, _)| since >= at);
+    }
+
     /// A connection was opened.
     pub fn connected(&mut self, now: u64, origin: u64) {
         // The warm ones are opened before.
         let Some(since) = now.checked_sub(origin).filter(|_| origin != 0) else { return };
+        self.note_hit(since);
         let begin = since - since % INTERVAL_NS;
         let before = if self.opened.0 == begin { self.opened.1 } else { 0 };
         self.opened = (begin, before + 1);
@@ -160,10 +169,12 @@ impl OpenEvents {
     /// An attempt failed: true when the event is tried again.
     #[cold]
     pub fn is_tried_again(&mut self, ticket: &Ticket, retry_after: Option<u64>) -> bool {
-        let (open, first, now) = (self.open_count, self.first, clock::now());
+        let (open, first) = (self.open_count, self.first);
+        let (now, origin) = (clock::now(), self.rules.origin);
         let is_open = self.state(ticket.seq) != State::Closed;
         let Some(attempts) = self.attempts.as_mut().filter(|_| is_open) else { return false };
         attempts.note_open(first, open);
+        attempts.note_hit(now.saturating_sub(origin));
         if !attempts.rules.guarantee.retries() {
             return false;
         }
@@ -194,6 +205,7 @@ impl OpenEvents {
         }
         let (end, done) = (attempts.end(), at.done.saturating_sub(origin));
         if done >= end
+            && attempts.has_hit
             && let Some(recovery) = &mut attempts.account.recovery
         {
             recovery.first_event_ns.get_or_insert(done - end);

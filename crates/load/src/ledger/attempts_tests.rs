@@ -179,7 +179,14 @@ fn recovery_begins_with_the_end_of_the_fault() {
     let ledger = ledger(policy(3), true, Some((100, 50)));
     let tickets: Vec<Ticket> = [90, 140, 160].map(|due| ledger.open(due, due, Some(due))).into();
     acknowledge(&ledger, &tickets[0], 91, 95);
-    assert_eq!(ledger.attempts().unwrap().recovery.unwrap().first_event_ns, None);
+    let early = ledger.open(4, 151, Some(151));
+    acknowledge(&ledger, &early, 152, 153);
+    assert_eq!(
+        ledger.attempts().unwrap().recovery.unwrap().first_event_ns,
+        None,
+        "nothing has failed"
+    );
+    ledger.lose(&tickets[1]);
     acknowledge(&ledger, &tickets[2], 161, 170);
     acknowledge(&ledger, &tickets[1], 161, 190);
     let recovery = ledger.attempts().unwrap().recovery.unwrap();
