@@ -76,6 +76,7 @@ pub(super) fn record(
         lost,
         attempts: account.sent + attempts.again,
         attempts_are_counted: true,
+        arrivals_are_unknown: received.is_none(),
         backlog_peak: attempts.open_peak,
         backlog_peak_bytes: attempts.open_peak * bytes,
         connections_per_second_peak: attempts.connections_peak,

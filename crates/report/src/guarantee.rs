@@ -15,13 +15,13 @@ use pushbench_core::units;
 const LINES: [Line; 5] = [
     ("lost for good", "lost_share", lost),
     ("came twice (removed by the receiver)", "duplicates_per_delivery", |a| {
-        of(a, |_, c| {
-            let removed = c.duplicates_on_wire - c.duplicates_to_application;
-            format!("{} ({})", count(c.duplicates_on_wire), count(removed))
+        of(a, |_, c| match (c.duplicates_on_wire, c.duplicates_to_application) {
+            (Some(all), Some(seen)) => format!("{} ({})", count(all), count(all - seen)),
+            _ => NONE.to_owned(),
         })
     }),
-    ("came twice to the application", "", |a| of(a, |_, c| count(c.duplicates_to_application))),
-    ("came out of order", "out_of_order_share", |a| of(a, |_, c| count(c.out_of_order))),
+    ("came twice to the application", "", |a| of(a, |_, c| known(c.duplicates_to_application))),
+    ("came out of order", "out_of_order_share", |a| of(a, |_, c| known(c.out_of_order))),
     ("attempts/delivery", "attempts_per_delivery", attempts),
 ];
 
@@ -85,6 +85,10 @@ fn of(arm: &ArmFigures, cell: impl Fn(&GuaranteeFigures, &GuaranteeCounts) -> St
 
 fn count(n: u64) -> String {
     units::count(n as f64)
+}
+
+fn known(n: Option<u64>) -> String {
+    n.map_or(NONE.to_owned(), count)
 }
 
 fn lost(arm: &ArmFigures) -> String {

@@ -2,6 +2,7 @@
 
 use crate::compare::{ArmFigures, Trials};
 use pushbench_core::record::fanout::Deliveries;
+use pushbench_core::record::guarantee::GuaranteeRecord;
 use pushbench_core::record::metrics;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::Expectation;
@@ -59,6 +60,10 @@ pub fn judge(expect: &[Expectation], arms: &[ArmFigures], trials: &Trials<'_>) -
     judged
 }
 
+fn arrivals(trial: &Trial) -> Option<&GuaranteeRecord> {
+    trial.guarantee.as_ref().filter(|g| !g.arrivals_are_unknown)
+}
+
 fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Option<f64> {
     // Outcomes count in every trial that can be counted; a voided one still lost what it lost.
     let outcome = |of: fn(&Trial) -> Option<u64>| {
@@ -82,11 +87,9 @@ fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Opt
         "unwanted" => outcome(|t| t.fanout.as_ref()?.deliveries.unwanted),
         "overflowed" => outcome(|t| Some(t.fanout.as_ref()?.publisher?.overflowed)),
         "lost_for_good" => outcome(|t| Some(t.guarantee.as_ref()?.lost.sum())),
-        "duplicates_on_wire" => outcome(|t| Some(t.guarantee.as_ref()?.duplicates_on_wire)),
-        "duplicates_to_application" => {
-            outcome(|t| Some(t.guarantee.as_ref()?.duplicates_to_application))
-        }
-        "out_of_order" => outcome(|t| Some(t.guarantee.as_ref()?.out_of_order)),
+        "duplicates_on_wire" => outcome(|t| Some(arrivals(t)?.duplicates_on_wire)),
+        "duplicates_to_application" => outcome(|t| Some(arrivals(t)?.duplicates_to_application)),
+        "out_of_order" => outcome(|t| Some(arrivals(t)?.out_of_order)),
         "not_accepted" => outcome(|t| Some(t.guarantee.as_ref()?.not_accepted)),
         metric => arm.figure(metric),
     }

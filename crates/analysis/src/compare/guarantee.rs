@@ -18,14 +18,14 @@ use std::collections::BTreeMap;
 /// each receiver that it is due at there is one delivery.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct GuaranteeCounts {
-    /// Handed to the application exactly once.
-    pub delivered_once: u64,
+    /// Handed to the application exactly once; `null`, as the next three, where a receiver does not tell what came to it.
+    pub delivered_once: Option<u64>,
     /// Arrivals of an event at a receiver that had processed it already.
-    pub duplicates_on_wire: u64,
+    pub duplicates_on_wire: Option<u64>,
     /// Of these, handed to the application again.
-    pub duplicates_to_application: u64,
+    pub duplicates_to_application: Option<u64>,
     /// First deliveries to the application behind a younger event's.
-    pub out_of_order: u64,
+    pub out_of_order: Option<u64>,
     /// Never handed to the application.
     pub lost_for_good: u64,
     /// Attempts, as the publisher counts them, or else as arrivals are seen from outside.
@@ -119,11 +119,13 @@ pub(super) fn figures(arm: usize, trials: &Trials<'_>) -> Option<GuaranteeFigure
         .filter_map(|m| blocks::of_metric(m, arm, trials))
         .collect();
     let mean = |name| over_blocks.iter().find(|o| o.metric == name).map(|o| o.estimate);
+    let known = all.iter().all(|g| !g.arrivals_are_unknown);
+    let told = |of: fn(&GuaranteeRecord) -> u64| known.then(|| sum(of));
     let counts = GuaranteeCounts {
-        delivered_once: sum(|g| g.delivered_once),
-        duplicates_on_wire: sum(|g| g.duplicates_on_wire),
-        duplicates_to_application: sum(|g| g.duplicates_to_application),
-        out_of_order: sum(|g| g.out_of_order),
+        delivered_once: told(|g| g.delivered_once),
+        duplicates_on_wire: told(|g| g.duplicates_on_wire),
+        duplicates_to_application: told(|g| g.duplicates_to_application),
+        out_of_order: told(|g| g.out_of_order),
         lost_for_good: lost.sum(),
         attempts: sum(|g| g.attempts),
         recovery_ns: RecoveryTimes {
@@ -267,16 +269,21 @@ fn words(g: &GuaranteeFigures) -> String {
     let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
     let lost = count(counts.lost_for_good);
     parts.push(format!("{lost} of {} deliveries were lost for good{why}", count(g.due)));
-    let twice = counts.duplicates_on_wire;
-    let seen = counts.duplicates_to_application;
-    let of_these = match (twice, seen) {
-        (0, _) => String::new(),
-        (_, 0) => ", all removed by the receiver".to_owned(),
-        (_, seen) if seen == twice => ", all of them to the application".to_owned(),
-        (_, seen) => format!(", {} of them to the application", count(seen)),
-    };
-    parts.push(format!("{} came twice{of_these}", count(twice)));
-    parts.push(format!("{} came out of order", count(counts.out_of_order)));
+    if let (Some(twice), Some(seen), Some(out_of_order)) =
+        (counts.duplicates_on_wire, counts.duplicates_to_application, counts.out_of_order)
+    {
+        let of_these = match (twice, seen) {
+            (0, _) => String::new(),
+            (_, 0) => ", all removed by the receiver".to_owned(),
+            (_, seen) if seen == twice => ", all of them to the application".to_owned(),
+            (_, seen) => format!(", {} of them to the application", count(seen)),
+        };
+        parts.push(format!("{} came twice{of_these}", count(twice)));
+        parts.push(format!("{} came out of order", count(out_of_order)));
+    } else {
+        let unknown = "what came twice or out of order is not known: the receiver does not tell";
+        parts.push(unknown.to_owned());
+    }
     if let Some(fault) = &g.fault {
         let times = &counts.recovery_ns;
         let when = |what: &str, ns: Option<f64>, known: usize| match ns {

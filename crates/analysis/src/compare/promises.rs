@@ -70,14 +70,16 @@ impl Side<'_> {
     /// Without a fault a promise is not put to the test.
     fn delivery(&self) -> Property {
         let promise = self.promised.delivery;
-        let Some(g) = self.broken() else {
+        let known = |g: &&GuaranteeFigures| g.counts.duplicates_to_application.is_some();
+        let Some(g) = self.broken().filter(known) else {
             return self.of_target(promise.words().to_owned());
         };
-        let (lost, twice) = (g.counts.lost_for_good, g.counts.duplicates_to_application);
+        let lost = g.counts.lost_for_good;
+        let twice = g.counts.duplicates_to_application.unwrap_or(0);
         let kept = match promise {
             Promise::AtMostOnce => twice == 0,
             Promise::AtLeastOnce => lost == 0,
-            Promise::ExactlyOnce => g.counts.delivered_once == g.due,
+            Promise::ExactlyOnce => g.counts.delivered_once == Some(g.due),
         };
         let value = match kept {
             true => promise.words().to_owned(),
@@ -113,11 +115,11 @@ impl Side<'_> {
     }
 
     fn order(&self) -> Property {
-        let Some(g) = &self.seen else {
+        let Some(out_of_order) = self.seen.as_ref().and_then(|g| g.counts.out_of_order) else {
             let promised = if self.promised.ordered { "in order" } else { "not promised" };
             return self.of_target(promised.to_owned());
         };
-        let value = if g.counts.out_of_order == 0 { "in order" } else { "not in order" };
+        let value = if out_of_order == 0 { "in order" } else { "not in order" };
         Property { value: value.to_owned(), known: Known::Tested }
     }
 
@@ -144,7 +146,7 @@ impl Side<'_> {
         }
         let value = format!("by id, the last {}", self.promised.window);
         let removed = self.seen.as_ref().is_some_and(|g| {
-            g.counts.duplicates_on_wire > 0 && g.counts.duplicates_to_application == 0
+            g.counts.duplicates_on_wire > Some(0) && g.counts.duplicates_to_application == Some(0)
         });
         match (removed, self.fans_out) {
             (true, _) => Property { value, known: Known::Tested },

@@ -107,6 +107,7 @@ fn kept(arm: u64, block: u64) -> GuaranteeRecord {
         lost,
         attempts: due + duplicates + 900,
         attempts_are_counted: arm == 0,
+        arrivals_are_unknown: false,
         backlog_peak: 8_000 + 10 * block,
         backlog_peak_bytes: 512 * (8_000 + 10 * block),
         connections_per_second_peak: 400 + 100 * arm,

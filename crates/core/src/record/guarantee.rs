@@ -109,6 +109,10 @@ pub struct GuaranteeRecord {
     pub attempts: u64,
     /// The publisher counted them.
     pub attempts_are_counted: bool,
+    /// The receiver does not tell what came to it: what it acknowledged counts as delivered once, and duplicates, order and
+    /// what faults met read 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub arrivals_are_unknown: bool,
     /// Most deliveries outstanding at a time.
     pub backlog_peak: u64,
     /// Their bytes as events.

@@ -176,6 +176,7 @@ impl OpenEvents {
         attempts.note_open(first, open);
         attempts.note_hit(now.saturating_sub(origin));
         if !attempts.rules.guarantee.retries() {
+            attempts.account.exhausted += 1;
             return false;
         }
         let Some(ready) = attempts.next(ticket, retry_after, now) else {
