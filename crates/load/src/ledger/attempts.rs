@@ -3,10 +3,11 @@
 
 use crate::feed::EventQueue;
 use crate::ledger::state::{OpenEvents, State};
-use crate::ledger::{Instants, Ledger, Ticket};
+use crate::ledger::{Instants, Ledger, PastOutcome, Ticket};
 use pushbench_core::guarantee::Guarantee;
 use pushbench_core::guarantee::backoff::Backoff;
 use pushbench_core::record::guarantee::Recovery;
+use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
 use std::cmp::Reverse;
@@ -227,6 +228,39 @@ impl Ledger {
     pub(crate) fn with_attempts(self, rules: AttemptRules) -> Ledger {
         self.0.borrow_mut().attempts = Some(Box::new(Attempts::new(rules)));
         self
+    }
+
+    /// The event failed, or one of its attempts did. The target may want the next attempt no sooner than after so many ns.
+    pub(crate) fn refuse(
+        &self,
+        ticket: &Ticket,
+        (why, retry_after): (Failure, Option<u64>),
+        message: &str,
+    ) {
+        let mut inner = self.0.borrow_mut();
+        if let Some(attempts) = inner.attempts.as_mut().filter(|_| why == Failure::Refused) {
+            attempts.account.connections_refused += 1;
+            attempts.sent_again();
+        }
+        if why != Failure::Backlog && inner.is_tried_again(ticket, retry_after) {
+            inner.account.fault(message);
+            return;
+        }
+        drop(inner);
+        self.give_up(ticket, why, message);
+    }
+
+    /// The event failed, and there is no further attempt.
+    pub(crate) fn give_up(&self, ticket: &Ticket, why: Failure, message: &str) {
+        let mut inner = self.0.borrow_mut();
+        if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
+            inner.outcomes(after).fail(why);
+            inner.account.fault(message);
+            if let Some(deliveries) = &mut inner.deliveries {
+                deliveries.unpublished(ticket.seq);
+            }
+            inner.undelivered(ticket.due);
+        }
     }
 
     /// What the attempts came to.

@@ -227,41 +227,6 @@ impl Ledger {
         self.refuse(ticket, (why, None), message);
     }
 
-    /// The same. The target may want the next attempt no sooner than after so many ns.
-    pub(crate) fn refuse(
-        &self,
-        ticket: &Ticket,
-        (why, retry_after): (Failure, Option<u64>),
-        message: &str,
-    ) {
-        if why == Failure::Refused {
-            self.event_connection_refused();
-        }
-        let mut inner = self.0.borrow_mut();
-        if let Some(attempts) = inner.attempts.as_mut().filter(|_| why == Failure::Refused) {
-            attempts.sent_again();
-        }
-        if why != Failure::Backlog && inner.is_tried_again(ticket, retry_after) {
-            inner.account.fault(message);
-            return;
-        }
-        drop(inner);
-        self.give_up(ticket, why, message);
-    }
-
-    /// The event failed, and there is no further attempt.
-    pub(crate) fn give_up(&self, ticket: &Ticket, why: Failure, message: &str) {
-        let mut inner = self.0.borrow_mut();
-        if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
-            inner.outcomes(after).fail(why);
-            inner.account.fault(message);
-            if let Some(deliveries) = &mut inner.deliveries {
-                deliveries.unpublished(ticket.seq);
-            }
-            inner.undelivered(ticket.due);
-        }
-    }
-
     /// The connection ended after the event was sent.
     pub fn lose(&self, ticket: &Ticket) {
         let mut inner = self.0.borrow_mut();

@@ -6,7 +6,7 @@ use crate::feed::Feed;
 use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use crate::webhook::client::{
-    fault_of, note_broken_tls, response as next_response, retry_after, with_idle_time,
+    fault_of, note_broken_tls, response as next_response, with_idle_time,
 };
 use crate::webhook::prepared_request::{PreparedRequest, is_compressed};
 use pushbench_core::arm::ArmOption;
@@ -19,7 +19,7 @@ use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
 use pushbench_wire::webhook::batch::{Entry, Positions};
 use pushbench_wire::webhook::response;
-use pushbench_wire::webhook::response::{Answer, ResponseParser};
+use pushbench_wire::webhook::response::{Answer, ResponseParser, retry_after};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};

@@ -8,7 +8,7 @@ use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use crate::webhook::prepared_request::{PreparedRequest, is_compressed};
 use hyper::StatusCode;
-use hyper::header::{HeaderMap, RETRY_AFTER};
+use hyper::header::HeaderMap;
 use pushbench_core::arm::ArmOption;
 use pushbench_core::event::{Answered, Matched};
 use pushbench_core::record::outcomes::Failure;
@@ -19,7 +19,7 @@ use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::diagnostics::{TlsFailure, WITHOUT_CLOSE_NOTIFY};
 use pushbench_wire::webhook::response;
-use pushbench_wire::webhook::response::{Answer, ResponseError, ResponseParser};
+use pushbench_wire::webhook::response::{Answer, ResponseError, ResponseParser, retry_after};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -351,13 +351,6 @@ impl ResponseMatcher<'_> {
         let why = (Failure::WrongAnswer, retry_after(status, headers));
         self.ledger.refuse(ticket, why, &message);
     }
-}
-
-/// For how long a target that is not available wants no further attempt, ns.
-pub(super) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
-    let waits = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
-    let text = headers.get(RETRY_AFTER).filter(|_| waits.contains(&status))?.to_str().ok()?;
-    Some(text.trim().parse::<u64>().ok()?.saturating_mul(1_000_000_000))
 }
 
 /// A connection that carries nothing has ended, which is a fault only where it breaks TLS.

@@ -15,9 +15,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
 };
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use pushbench_core::guarantee::delivery_queue::{Attempt, DeliveryQueue, Next, Settled};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
 use pushbench_core::wording::{DRIVER_ADDRESS, FORWARD_PROXY};
@@ -25,6 +25,7 @@ use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::ClientTls;
+use pushbench_wire::webhook::response::retry_after;
 use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
@@ -301,19 +302,12 @@ async fn post(
             (DeliveryOutcome::Failed, Attempt::Gone)
         }
         Ok(answer) => {
-            (DeliveryOutcome::Failed, Attempt::Failed { retry_after: retry_after(&answer) })
+            let retry_after = retry_after(answer.status(), answer.headers());
+            (DeliveryOutcome::Failed, Attempt::Failed { retry_after })
         }
         Err(ExchangeError::TooLong(_)) => (DeliveryOutcome::Failed, FAILED),
         Err(ExchangeError::Connection(_)) => (DeliveryOutcome::Lost, FAILED),
     }
-}
-
-/// How long a destination that is overloaded wants to be left alone, ns: a number of seconds. A date is not read.
-fn retry_after<B>(answer: &Response<B>) -> Option<u64> {
-    let overloaded =
-        matches!(answer.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-    let seconds = answer.headers().get(RETRY_AFTER).filter(|_| overloaded)?.to_str().ok()?;
-    Some(seconds.trim().parse::<u64>().ok()?.saturating_mul(1_000_000_000))
 }
 
 #[cfg(test)]

@@ -4,12 +4,20 @@
 use crate::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_HEADERS};
 use crate::webhook::chunks::{ChunkError, Chunks};
 use hyper::StatusCode;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::fmt;
 use std::mem::MaybeUninit;
 
 /// Room for the headers that a response usually has: more is made where it is needed.
 const USUAL_HEADERS: usize = 100;
+
+/// For how long a server that is overloaded wants to be left alone, ns: a number of seconds. A date is not read.
+pub fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
+    let overloaded =
+        matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let seconds = headers.get(RETRY_AFTER).filter(|_| overloaded)?.to_str().ok()?;
+    Some(seconds.trim().parse::<u64>().ok()?.saturating_mul(1_000_000_000))
+}
 
 /// Why bytes are no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
