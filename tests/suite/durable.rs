@@ -5,7 +5,7 @@ use crate::common::{Bench, eventually};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -125,8 +125,11 @@ fn subscribed(address: SocketAddr, after: &mut String, got: &Got) -> Option<()> 
     let (mut socket, _) = tungstenite::client(request, TcpStream::connect(address).ok()?).ok()?;
     loop {
         let Message::Text(text) = socket.read().ok()? else { continue };
-        // The first message says how it resumed.
-        let Some(id) = count(got, &text) else { continue };
+        // The first message says how it resumed: what it has acknowledged was on disk.
+        let Some(id) = count(got, &text) else {
+            assert!(text.contains(r#""resumed":true"#), "{text}");
+            continue;
+        };
         socket.send(json!({ "id": id }).to_string().into()).ok()?;
         *after = id;
     }
@@ -143,19 +146,21 @@ fn survives_kills(transport: &str) {
     let kills: u64 = std::env::var("PUSHBENCH_KILLS").map_or(12, |n| n.parse().unwrap());
     let bench = Bench::new();
     let mut publisher = Publisher::spawn(&mut durable(&bench, transport, "127.0.0.1:0"));
-    let (address, ends) = (publisher.address, Arc::new(AtomicBool::new(false)));
+    let address = publisher.address;
+    let [ends, subscriber_ends] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
     let got = if transport == "webhook" {
         let listener = TcpListener::bind("127.0.0.2:0").unwrap();
         publisher.subscribe(&format!("http://{}/hook", listener.local_addr().unwrap()));
         endpoint(listener)
     } else {
-        subscriber(address, ends.clone())
+        subscriber(address, subscriber_ends.clone())
     };
     let clients = ["a", "b", "c"].map(|name| {
         let ends = ends.clone();
         thread::spawn(move || {
             let (mut acknowledged, mut n) = (Vec::new(), 0);
             while !ends.load(Relaxed) {
+                thread::sleep(Duration::from_millis(1));
                 let Some(mut client) = Client::open(address) else { continue };
                 while !ends.load(Relaxed) {
                     n += 1;
@@ -182,9 +187,8 @@ fn survives_kills(transport: &str) {
     let acknowledged = clients.map(|client| client.join().unwrap()).concat();
     let n = acknowledged.len();
     assert!(n as u64 > kills, "only {n} events were acknowledged");
-    // Not before that: the subscriber over WebSocket ends with its connection.
-    ends.store(false, Relaxed);
     eventually("every acknowledged event", || missing(&acknowledged, &got) == 0);
+    subscriber_ends.store(true, Relaxed);
     let (events, deliveries) = {
         let got = got.lock().unwrap();
         (got.len(), got.values().sum::<u64>())
