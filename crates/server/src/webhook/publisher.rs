@@ -220,7 +220,9 @@ pub(crate) async fn deliver(subscription: Subscription, destination: Destination
         }
         let held = queue.held();
         match queue.outcome(attempt, now()) {
-            Settled::Acknowledged(event) => drop(subscription.settle(&event.id, outcome)),
+            Settled::Acknowledged(event) => {
+                subscription.settle(&event.id, outcome);
+            }
             Settled::Retried => hub.attempt_failed(true),
             Settled::Exhausted(event) => {
                 hub.attempt_failed(false);
