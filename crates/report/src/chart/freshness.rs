@@ -10,6 +10,7 @@ use pushbench_analysis::compare::charts::Page;
 use pushbench_analysis::compare::guarantee::FaultFigures;
 use pushbench_analysis::compare::{ArmFigures, GuaranteeFigures};
 use pushbench_core::record::guarantee::Freshness;
+use pushbench_core::scenario::Faults;
 use pushbench_core::units;
 
 /// Height of the drawing.
@@ -31,7 +32,7 @@ pub(super) fn of_point(page: &Page, index: usize) -> Option<Chart> {
     let end = all().map(seconds).fold(0.0, f64::max);
     let x = Scale::of(Spread::Linear, (0.0, end), plot.x);
     let y = Scale::from_zero(all().map(|f| ns(f.oldest_us)), plot.y);
-    mark_fault(&mut plot, &x, &fault, point.design.faults.kill);
+    mark_fault(&mut plot, &x, &fault, &point.design.faults);
     plot.y_axis(&Axis { scale: y, name: "age of the newest event", tick: time_tick, ticks: 5 });
     let name = "seconds after the measured window began";
     plot.x_axis(&Axis { scale: x, name, tick: |s| format!("{} s", short(s)), ticks: 6 });
@@ -62,12 +63,13 @@ fn of_arm(arm: &ArmFigures) -> Option<&GuaranteeFigures> {
 }
 
 /// An area of a fault that lasts, a line of an instant.
-fn mark_fault(plot: &mut Plot, x: &Scale, fault: &FaultFigures, kill: bool) {
+fn mark_fault(plot: &mut Plot, x: &Scale, fault: &FaultFigures, planned: &Faults) {
     let (from, to) = (fault.at_ns as f64 / 1e9, (fault.at_ns + fault.ns) as f64 / 1e9);
-    let name = match (fault.ns, kill) {
-        (_, true) => "publisher killed",
-        (0, false) => "fault",
-        _ => "receivers down",
+    let name = match (planned.kill, planned.cut, planned.outage.is_zero()) {
+        (true, ..) => "target killed",
+        (_, true, _) => "connections reset",
+        (_, _, false) => "receivers down",
+        _ => "fault",
     };
     let (left, right) = (x.place(from), x.place(to));
     if fault.ns > 0 {

@@ -207,3 +207,25 @@ fn bytes_stand_against_cpu_where_some_arms_are_compressed() {
     let file = chart.file();
     assert!(file.matches("class=\"m\"").count() >= 4 && !file.contains("NaN"), "{file}");
 }
+
+#[test]
+fn a_fault_is_marked_where_it_is_drawn_how_far_behind_receivers_were() {
+    assert!(charts(&sample::ratios(0.8, 0.5)).iter().all(|chart| chart.name != "freshness"));
+    let mut run = sample::outage(crate::tests::fanned_out());
+    let fresh = |run: &StoredRun| {
+        charts(run).into_iter().find(|chart| chart.name == "freshness").expect("a chart")
+    };
+    let outage = fresh(&run);
+    let file = outage.file();
+    assert!(file.contains("receivers down") && file.contains("class=\"region\""), "{file}");
+    assert!(!file.contains("NaN") && file.matches("class=\"b\"").count() == 2, "{file}");
+    let oldest: Vec<&str> = outage.table.iter().map(|row| row[4].as_str()).collect();
+    assert!(oldest.contains(&"2.88 s"), "{oldest:?}");
+    let faults = &mut run.header.points[0].scenario.faults;
+    (faults.outage, faults.kill) = (std::time::Duration::ZERO, true);
+    for record in run.trials.iter_mut().filter_map(|t| t.guarantee.as_mut()) {
+        record.recovery.as_mut().unwrap().fault_ns = 0;
+    }
+    let file = fresh(&run).file();
+    assert!(file.contains("target killed") && !file.contains("class=\"region\""), "{file}");
+}
