@@ -45,7 +45,9 @@ pub(super) fn of_point(page: &Page, index: usize) -> Option<Chart> {
         plot.svg.band("b", &along(|f| f.oldest_us), &median);
         plot.svg.polyline(&look.line(), &median);
         let every = g.freshness.len().div_ceil(MARKS).max(1);
-        for (f, at) in g.freshness.iter().zip(&median).step_by(every) {
+        // Not at the same instants: lines may lie on each other.
+        let first = look.arm * every / looks.len();
+        for (f, at) in g.freshness.iter().zip(&median).skip(first).step_by(every) {
             let [median, oldest] = [f.median_us, f.oldest_us].map(|us| units::nanos_text(ns(us)));
             let tip = format!("{:.1} s: {median}, furthest behind {oldest}", seconds(f));
             plot.svg.small_mark(look, *at, &tip);
