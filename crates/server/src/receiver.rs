@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn what_comes_again_within_the_window_is_acknowledged_and_not_handed_on() {
         for (delivery, window, once, to_application) in [
-            (Promise::AtLeastOnce, 100, 1, 2),
+            (Promise::AtLeastOnce, 100, 2, 2),
             (Promise::ExactlyOnce, 100, 3, 0),
             (Promise::ExactlyOnce, 1, 2, 1),
         ] {
