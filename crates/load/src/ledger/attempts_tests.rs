@@ -62,12 +62,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    // A ledger has a megabyte to remember ids.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     /// Every event has one outcome, and as many attempts as a naive account of them.
     #[test]
     fn attempts_agree_with_a_naive_account(
         attempts in 1_usize..4,
         pipelined: bool,
-        steps in proptest::collection::vec(step(), 0..200),
+        steps in proptest::collection::vec(step(), 0..400),
     ) {
         let ledger = ledger(policy(attempts), pipelined, None);
         let (mut feed, mut in_flight, mut pausing) = (VecDeque::new(), Vec::new(), BTreeSet::new());
