@@ -27,6 +27,7 @@ pub(super) fn attempt_rules(
         seed: group.seed,
         fault,
         cuts: group.faults.cut,
+        breaks: group.faults.any(),
         pipelined: trial_arm.carrier() != Carrier::Webhook,
         slots,
     })

@@ -32,6 +32,8 @@ pub(crate) struct AttemptRules {
     pub fault: Option<(u64, u64)>,
     /// All connections are reset when it begins.
     pub cuts: bool,
+    /// Something breaks, planned at an instant or at random.
+    pub breaks: bool,
     /// A connection carries many events: it is made again after a pause, and what was open on it is sent again at once. Else
     /// each event has its own pause.
     pub pipelined: bool,
@@ -280,6 +282,11 @@ impl Ledger {
         let inner = self.0.borrow();
         let AttemptRules { fault, cuts, .. } = inner.attempts.as_ref()?.rules;
         fault.filter(|_| cuts).map(|(at, _)| at)
+    }
+
+    /// Something breaks as planned: it says nothing about the target's settings.
+    pub(crate) fn breaks(&self) -> bool {
+        self.0.borrow().attempts.as_ref().is_some_and(|attempts| attempts.rules.breaks)
     }
 
     /// The pauses between attempts at the connection of a slot, where a pause is the connection's.

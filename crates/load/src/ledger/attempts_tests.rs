@@ -20,7 +20,8 @@ fn ledger(guarantee: Guarantee, pipelined: bool, fault: Option<(u64, u64)>) -> L
         split: None,
         closed_loop: false,
     };
-    let attempts = AttemptRules { guarantee, seed: 7, fault, cuts: false, pipelined, slots: 2 };
+    let attempts =
+        AttemptRules { guarantee, seed: 7, fault, cuts: false, breaks: true, pipelined, slots: 2 };
     Ledger::new(rules, true).with_attempts(attempts)
 }
 

@@ -110,8 +110,9 @@ impl BatchSender<'_> {
                         }
                     }
                     Poll::Ready(Err(fault)) => {
-                        let answered =
-                            self.batch.instants.nth == 1 || !self.unread.bytes().is_empty();
+                        let answered = self.batch.instants.nth == 1
+                            || !self.unread.bytes().is_empty()
+                            || self.batch.ledger.breaks();
                         return Poll::Ready(Err(with_idle_time(
                             fault,
                             &self.batch.instants,

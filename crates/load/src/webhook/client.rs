@@ -124,7 +124,9 @@ impl RequestSender<'_> {
                     }
                     Poll::Ready(Err(fault)) => {
                         self.response_matcher.ledger.lose(&in_flight.ticket);
-                        let answered = self.carried == 0 || !self.unread.bytes().is_empty();
+                        let answered = self.carried == 0
+                            || !self.unread.bytes().is_empty()
+                            || self.response_matcher.ledger.breaks();
                         let instants = &in_flight.send_instants;
                         return Poll::Ready(Err(with_idle_time(
                             fault,
