@@ -68,6 +68,7 @@ pub fn run(
     records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
+    scenario.log_shortfall().into_iter().for_each(|line| progress.say(&line));
     let mut path = scenario.path.clone();
     if let Some(path) = &mut path {
         progress.stage("round trip of the path");

@@ -3,7 +3,7 @@
 use crate::guarantee::Guarantee;
 use crate::scenario::draft::{Draft, Wrong};
 use crate::scenario::shape::Process;
-use crate::scenario::{Faults, Flow};
+use crate::scenario::{Faults, Flow, Scenario};
 use crate::units;
 use std::time::Duration;
 
@@ -164,6 +164,26 @@ impl Draft {
     }
 }
 
+impl Scenario {
+    /// That the publisher's log holds fewer events than are published while receivers are away, and how many those are;
+    /// `None` where it holds them, and where nothing is resumed.
+    pub fn log_shortfall(&self) -> Option<String> {
+        let (guarantee, outage) = (&self.guarantee, self.faults.outage);
+        let resumes = guarantee.retries() && self.flow.publishes() && !outage.is_zero();
+        // After the outage a receiver may still wait for the longest pause.
+        let away = outage + guarantee.backoff_max.min(outage.max(guarantee.backoff));
+        let events = (self.load.rate.filter(|_| resumes)? * away.as_secs_f64()).ceil() as usize;
+        (events > guarantee.log).then(|| {
+            format!(
+                "guarantee.log: the publisher keeps {} events, and about {events} are published while receivers are away, up to {}: \
+                 subscribers that resume will miss some, unless it is {events} or more",
+                guarantee.log,
+                text(away)
+            )
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::guarantee::{Guarantee, Jitter, Promise};
@@ -190,6 +210,23 @@ mod tests {
         let set = [("faults.outage", "500ms"), ("faults.at", "200ms"), ("faults.status.503", "1%")];
         let faults = with("fanout", &set).unwrap().faults;
         assert_eq!(faults.words(), "receivers down for 500 ms after 200 ms, 1 % refused with 503");
+    }
+
+    #[test]
+    fn a_log_that_is_too_small_for_the_outage_is_named_with_the_number() {
+        let set = |log: &'static str| {
+            let set = [
+                ("guarantee.delivery", "at-least-once"),
+                ("faults.outage", "400ms"),
+                ("faults.at", "100ms"),
+                ("load.rate", "100"),
+                ("guarantee.log", log),
+            ];
+            with("fanout", &set).unwrap().log_shortfall()
+        };
+        assert_eq!(set("80"), None);
+        let named = set("79").unwrap();
+        assert!(named.contains("keeps 79 events") && named.contains("about 80 are"), "{named}");
     }
 
     #[test]
