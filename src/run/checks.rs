@@ -19,6 +19,7 @@ pub(super) fn check(request: &Request) -> Result<()> {
     for point in &request.question.points {
         check_restart(request, &point.scenario)?;
         check_receivers(request, &point.scenario)?;
+        check_promise(request, &point.scenario)?;
         check_path(request, &point.scenario)?;
         check_publishers(request, &point.scenario)?;
         check_stuck(request, &point.scenario)?;
@@ -30,6 +31,20 @@ pub(super) fn check(request: &Request) -> Result<()> {
         limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
     check_polling(request)
+}
+
+/// Subscribers over tcp have no id to resume from.
+fn check_promise(request: &Request, scenario: &Scenario) -> Result<()> {
+    let promises = scenario.guarantee.retries() || scenario.guarantee.durable;
+    let tcp = |arm: &&Arm| arm.spec.transport == Transport::Tcp && promises;
+    match request.arms.iter().find(tcp).filter(|_| scenario.subscribers.is_some()) {
+        Some(arm) => Err(Error::usage(format!(
+            "--arm {}: subscribers over tcp cannot resume ([guarantee]): write --arm websocket@builtin, or --set \
+             guarantee.delivery=at-most-once and guarantee.durable=false",
+            arm.label
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Only what we start can be ended and restarted.
