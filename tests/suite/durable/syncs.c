@@ -1,6 +1,7 @@
 /* Preloaded into a publisher: writes a line before each sync of a store's log begins and after it has ended, before an
-   answer with the status 202 is sent, and after anything was received. */
+   answer with the status 202 is sent, and after anything was received. While the file FAILING is there, syncs fail. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -42,6 +43,11 @@ static int sync_of(long number, int fd)
     int log = is_log(fd);
     if (log)
         note("sync", fd);
+    const char *failing = getenv("FAILING");
+    if (log && failing && !access(failing, F_OK)) {
+        errno = EIO;
+        return -1;
+    }
     int failed = syscall(number, fd);
     if (log && !failed)
         note("synced", fd);

@@ -344,11 +344,8 @@ fn why_not_opened(file: &Path, e: &rusqlite::Error) -> String {
             format!("{e}: name another file, or one restored from a copy")
         }
         Some(ErrorCode::DiskFull) => "its disk is full: free some space".to_owned(),
-        Some(ErrorCode::ReadOnly) => {
-            "it may not be written: name a file that may, on a disk that may".to_owned()
-        }
         // SQLite does not tell why; opening the file as SQLite does, tells.
-        Some(ErrorCode::CannotOpen) => {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) => {
             let opened = std::fs::OpenOptions::new()
                 .read(true)
                 .write(true)
