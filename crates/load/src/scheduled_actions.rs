@@ -34,7 +34,7 @@ impl ScheduledActions {
             actions.push((origin + freeze.at, Action::Freeze));
             actions.push((origin + freeze.at + freeze.length, Action::Thaw));
         }
-        let kill = group.faults.kill.then(|| group.faults.at.as_nanos() as u64);
+        let kill = group.faults.kill.then_some(group.faults.at.as_nanos() as u64);
         let restart = group.restart_after.or(kill);
         actions.extend(restart.map(|after| (origin + from + after, Action::Restart)));
         // In the other direction the driver has the receivers.

@@ -43,8 +43,8 @@ pub(super) fn of_metric(
     let values = values.filter(|v| !v.is_empty())?;
     // Counts and times after a fault may be 0 and the CPU of a recovery below it: they have no logarithms.
     let linear = metric.subject == Subject::Guarantee;
-    let (to, back): (fn(f64) -> f64, fn(f64) -> f64) =
-        if linear { (|v| v, |v| v) } else { (f64::ln, f64::exp) };
+    let to = |v: f64| if linear { v } else { v.ln() };
+    let back = |v: f64| if linear { v } else { v.exp() };
     let scaled: Vec<f64> = values.iter().map(|v| to(*v)).collect();
     let estimate = back(stats::mean(&scaled)?);
     let interval = stats::t_interval(&scaled, CONFIDENCE);

@@ -186,9 +186,9 @@ async fn serve(stream: TcpStream, config: &SubscribeConfig, context: Rc<Receiver
             }
         }
     };
-    if let Either::Right((_, serving)) = select(pin!(serving), pin!(receivers.reset())).await {
+    let (mut serving, reset) = (pin!(serving), pin!(receivers.reset()));
+    if let Either::Right(_) = select(serving.as_mut(), reset).await {
         read_times.reset_when_dropped();
-        drop(serving);
     }
 }
 

@@ -339,12 +339,15 @@ fn receive_request(
     })
 }
 
-/// The subscriber of a delivery, its event and how the subscriber behaves; an error where there is nothing to be received.
+/// The subscriber of a delivery, the index of its event, and how the subscriber behaves.
+pub(super) type Identified = (usize, Option<u64>, Conduct);
+
+/// To whom a delivery came; an error where there is nothing to be received.
 pub(super) fn identified(
     subscribe_config: &SubscribeConfig,
     read_times: &ReadTimes,
     request: &Request<'_>,
-) -> Option<Result<(usize, Option<u64>, Conduct), Received>> {
+) -> Option<Result<Identified, Received>> {
     let number = request.path.strip_prefix('/')?.parse().ok()?;
     if !subscribe_config.ledger.has_subscriber(number) {
         return None;
