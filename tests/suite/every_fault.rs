@@ -102,3 +102,40 @@ fn exactly_once_holds_under_each_fault_over_each_transport() {
     }
     bench.nothing_left();
 }
+
+/// Keys that make a scenario brief.
+const BRIEF: [(&str, &[&str]); 7] = [
+    ("outage", &["faults.at=100ms", "faults.outage=200ms", "load.duration=800ms"]),
+    ("lost-acks", &["load.duration=500ms", "faults.lost_acks=5%"]),
+    ("restart-publisher", &["faults.at=200ms", "load.duration=1s", "faults.status.503=0%"]),
+    ("reconnect-storm", &["subscribers.count=30", "faults.at=300ms", "load.duration=1200ms"]),
+    ("poison", &["load.duration=500ms", "load.timeout=1s"]),
+    ("ordered", &["load.duration=500ms"]),
+    ("guarantees", &["load.duration=300ms"]),
+];
+
+#[test]
+fn each_scenario_in_which_something_breaks_counts_every_delivery() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    for (scenario, keys) in BRIEF {
+        let mut words =
+            vec!["run", scenario, "--out", scenario, "--blocks", "1", "--warmup", "100ms"];
+        keys.iter().for_each(|key| words.extend(["--set", key]));
+        let ended = bench.run(&words);
+        ended.succeeds();
+        let report = json(&bench, scenario);
+        for point in report["points"].as_array().unwrap() {
+            for arm in point["arms"].as_array().unwrap() {
+                // At most once and nothing that breaks: there is nothing to be counted.
+                let Some(figures) = arm["guarantee"].as_object() else { continue };
+                let count = |key: &str| figures[key].as_u64().unwrap();
+                let lost = arm["events"]["lost_for_good"].as_u64().unwrap();
+                assert!(count("due") > 0, "{scenario}: {arm}");
+                assert_eq!(count("due"), count("delivered") + lost, "{scenario}: {arm}");
+                assert_eq!(figures["lost"]["unexplained"], 0, "{scenario}: {arm}");
+            }
+        }
+    }
+    bench.nothing_left();
+}
