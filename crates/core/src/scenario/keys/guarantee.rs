@@ -41,7 +41,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         swept "guarantee.jitter",
-        "how a pause is randomised (seeded): not at all, its second half, or all of it",
+        "how a pause is randomised: not at all, its second half, or all of it; pauses of subscribers are seeded",
         OneOf(&[("none", Jitter::None), ("equal", Jitter::Equal), ("full", Jitter::Full)]),
         |d| &mut d.guarantee.jitter
     ),
