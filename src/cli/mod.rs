@@ -68,7 +68,7 @@ enum Command {
     /// Write a pushbench.toml for the program in this directory, or an example that works unchanged
     Init,
     /// Start one of the built-in servers
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Check how a target handles events: valid, malformed and large ones
     Verify(verify::Args),
     /// Check the instrument itself: a frozen target, a known delay, a queue, an arm against itself, pacing, outcomes
