@@ -303,7 +303,8 @@ pub fn storm(run: &Stored) -> String {
 
 /// Under which promise which transport needs what, from three runs.
 pub fn promises() -> String {
-    let [outage, lost_acks, restart] = ["outage", "lost-acks", "restart-publisher"].map(Stored::of);
+    let [outage, lost_acks, restart] =
+        ["outage", "twice-or-lost", "restart-publisher"].map(Stored::of);
     let point = |run: &'static str,
                  of: &Stored,
                  key: &str,
@@ -335,8 +336,8 @@ pub fn promises() -> String {
     };
     let most_once = point("outage", &outage, "guarantee.delivery", "at most once");
     let once = point("outage", &outage, "guarantee.delivery", "exactly once");
-    let twice = point("lost-acks", &lost_acks, "guarantee.delivery", "at least once");
-    let removed = point("lost-acks", &lost_acks, "guarantee.delivery", "exactly once");
+    let twice = point("twice-or-lost", &lost_acks, "guarantee.delivery", "at least once");
+    let removed = point("twice-or-lost", &lost_acks, "guarantee.delivery", "exactly once");
     let volatile = point("restart-publisher", &restart, "guarantee.durable", "false");
     let durable = point("restart-publisher", &restart, "guarantee.durable", "true");
     let to_application = |c: &GuaranteeCounts, due: u64| {
