@@ -326,7 +326,7 @@ pub fn promises() -> String {
                 text: &dyn Fn(&GuaranteeCounts, u64) -> String| {
         let one = |(arm, name): &(&str, &str)| {
             let (_, counts, due) = found.iter().find(|(found, ..)| found == arm).unwrap();
-            format!("{name} {}", text(counts, *due))
+            let text = format!("{name} {}", text(counts, *due))
         };
         ARMS.iter().map(one).collect::<Vec<_>>().join(", ")
     };
@@ -359,7 +359,8 @@ pub fn promises() -> String {
         restart.source(),
         each(&volatile, &lost),
         each(&durable, &lost),
-    )
+    );
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
