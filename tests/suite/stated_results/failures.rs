@@ -326,7 +326,7 @@ pub fn promises() -> String {
                 text: &dyn Fn(&GuaranteeCounts, u64) -> String| {
         let one = |(arm, name): &(&str, &str)| {
             let (_, counts, due) = found.iter().find(|(found, ..)| found == arm).unwrap();
-            let text = format!("{name} {}", text(counts, *due))
+            format!("{name} {}", text(counts, *due))
         };
         ARMS.iter().map(one).collect::<Vec<_>>().join(", ")
     };
@@ -344,7 +344,7 @@ pub fn promises() -> String {
         let twice = c.duplicates_to_application.expect("the receiver tells");
         format!("{:.2} %", twice as f64 / due as f64 * 100.0)
     };
-    format!(
+    let stated = format!(
         "Receivers were down for a second ({}). *At most once* lost {}. *Exactly once* needs retries by webhook, a log and          resumption over WebSocket, and receivers that remember ids over both: lost {}; everything was caught up after {}. When          acknowledgements were lost ({}), *at least once* brought twice to the application: {}; *exactly once* {}. When          the publisher was killed ({}), *exactly once* lost {} without a store, and {} with one: neither transport replaces it.",
         outage.source(),
         each(&most_once, &lost),
@@ -360,7 +360,7 @@ pub fn promises() -> String {
         each(&volatile, &lost),
         each(&durable, &lost),
     );
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    stated.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
