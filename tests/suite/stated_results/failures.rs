@@ -345,7 +345,7 @@ pub fn promises() -> String {
         format!("{:.2} %", twice as f64 / due as f64 * 100.0)
     };
     let stated = format!(
-        "Receivers were down for a second ({}). *At most once* lost {}. *Exactly once* needs retries by webhook, a log and          resumption over WebSocket, and receivers that remember ids over both: lost {}; everything was caught up after {}. When          acknowledgements were lost ({}), *at least once* brought twice to the application: {}; *exactly once* {}. When          the publisher was killed ({}), *exactly once* lost {} without a store, and {} with one: neither transport replaces it.",
+        "Receivers were down for a second ({}). *At most once* lost {}. *Exactly once* needs retries by webhook, a log and          resumption over WebSocket, and receivers that remember ids over both: lost {}; everything was caught up after {}. When          acknowledgements were lost ({}), *at least once* brought twice to the application: {}; *exactly once* {}. When          the publisher was killed ({}), *exactly once* lost {} without a store, and {} with one.",
         outage.source(),
         each(&most_once, &lost),
         each(&once, &lost),
