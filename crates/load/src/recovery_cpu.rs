@@ -26,14 +26,15 @@ impl CpuSamples {
         Some(low as f64 + part * (high as f64 - low as f64))
     }
 
-    /// From the fault's begin until the target had caught up: CPU beyond what it used before the fault in the same time, ns.
+    /// From the fault's begin until all was caught up and all receivers were back: CPU beyond what it used before the fault in the same time, ns.
     pub fn spent_on(&self, recovery: &Recovery) -> Option<i64> {
         let (first, _) = self.0.first().copied()?;
         let begin = recovery.fault_at_ns;
-        let caught_up = begin + recovery.fault_ns + recovery.caught_up_ns?;
-        let (before, then, end) = (self.at(first)?, self.at(begin)?, self.at(caught_up)?);
+        let recovered = recovery.caught_up_ns?.max(recovery.all_back_ns?);
+        let end_at = begin + recovery.fault_ns + recovered;
+        let (before, then, end) = (self.at(first)?, self.at(begin)?, self.at(end_at)?);
         let usual = (then - before) / begin.checked_sub(first).filter(|ns| *ns > 0)? as f64;
-        Some((end - then - usual * (caught_up - begin) as f64).round() as i64)
+        Some((end - then - usual * (end_at - begin) as f64).round() as i64)
     }
 }
 
@@ -42,7 +43,14 @@ mod tests {
     use super::*;
 
     fn recovery(caught_up_ns: Option<u64>) -> Recovery {
-        Recovery { fault_at_ns: 100, fault_ns: 50, caught_up_ns, ..Recovery::default() }
+        let all_back_ns = Some(0);
+        Recovery {
+            fault_at_ns: 100,
+            fault_ns: 50,
+            caught_up_ns,
+            all_back_ns,
+            ..Recovery::default()
+        }
     }
 
     #[test]
@@ -54,6 +62,8 @@ mod tests {
         }
         assert_eq!(samples.spent_on(&recovery(Some(50))), Some(45 - 10));
         assert_eq!(samples.spent_on(&recovery(Some(25))), Some(23 - 8), "between two readings");
+        let last = Recovery { all_back_ns: Some(50), ..recovery(Some(0)) };
+        assert_eq!(samples.spent_on(&last), Some(45 - 10), "who is back last counts");
         assert_eq!(samples.spent_on(&recovery(None)), None);
         assert_eq!(samples.spent_on(&recovery(Some(1000))), None, "after the last reading");
     }

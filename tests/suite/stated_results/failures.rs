@@ -273,20 +273,12 @@ pub fn outcomes(run: &Stored, head: &[(&str, &str)]) -> String {
 
 /// The connections of a reconnect storm at its peak, and when all were back.
 pub fn storm(run: &Stored) -> String {
-    let head = [
-        "subscribers",
-        "jitter",
-        "arm",
-        "connections at the peak",
-        "refused",
-        "all back after",
-        "CPU of the recovery",
-    ];
+    let head =
+        ["subscribers", "jitter", "arm", "connections at the peak", "refused", "all back after"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for point in &run.report.points {
         for arm in &point.arms {
             let Some(figures) = &arm.guarantee else { continue };
-            let cpu = figures.over_blocks.iter().find(|f| f.metric == "recovery.cpu");
             rows.push(vec![
                 setting(point, "subscribers.count"),
                 setting(point, "guarantee.jitter"),
@@ -294,7 +286,6 @@ pub fn storm(run: &Stored) -> String {
                 format!("{}/s", units::count(figures.connections_per_second_peak as f64)),
                 units::count(figures.connections_refused as f64),
                 recovery(arm, |r| r.all_back),
-                time(cpu.map(|f| f.estimate)),
             ]);
         }
     }
@@ -345,7 +336,11 @@ pub fn promises() -> String {
         format!("{:.2} %", twice as f64 / due as f64 * 100.0)
     };
     let stated = format!(
-        "Receivers were down for a second ({}). *At most once* lost {}. *Exactly once* needs retries by webhook, a log and          resumption over WebSocket, and receivers that remember ids over both: lost {}; everything was caught up after {}. When          acknowledgements were lost ({}), *at least once* brought twice to the application: {}; *exactly once* {}. When          the publisher was killed ({}), *exactly once* lost {} without a store, and {} with one.",
+        "Receivers were down for a second ({}). *At most once* lost {}. *Exactly once* needs retries by \
+         webhook, a log and resumption over WebSocket, and receivers that remember ids over both: lost {}; \
+         everything was caught up after {}. When acknowledgements were lost ({}), *at least once* brought \
+         twice to the application: {}; *exactly once* {}. When the publisher was killed ({}), *exactly once* \
+         lost {} without a store, and {} with one.",
         outage.source(),
         each(&most_once, &lost),
         each(&once, &lost),

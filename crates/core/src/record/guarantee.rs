@@ -66,7 +66,8 @@ pub struct Recovery {
     /// To the instant at which all receivers were back: over a transport where receivers connect all connections, over webhook
     /// one event at each of them; `None` if one was never back.
     pub all_back_ns: Option<u64>,
-    /// CPU of the target from the fault's begin until it had caught up, beyond what it used before the fault in the same time, ns.
+    /// CPU of the target from the fault's begin until all was caught up and all receivers were back, beyond what it used before the
+    /// fault in the same time, ns.
     pub cpu_ns: Option<i64>,
 }
 

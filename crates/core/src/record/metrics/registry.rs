@@ -327,7 +327,7 @@ pub static METRICS: &[Metric] = &[
     under!(after "recovery.first_event", Family::Latency { tail: false }, first_event_ns, "from the end of the planned fault to the first event that a receiver got"),
     under!(after "recovery.caught_up", Family::Latency { tail: false }, caught_up_ns, "from the end of the planned fault until no delivery that was due before it was outstanding; unknown if one was lost"),
     under!(after "recovery.all_back", Family::Latency { tail: false }, all_back_ns, "from the end of the planned fault until all receivers were back; unknown if one was not"),
-    under!(after "recovery.cpu", Family::Reported, cpu_ns, "CPU of the target from the begin of the planned fault until it had caught up, beyond what it used before in the same time"),
+    under!(after "recovery.cpu", Family::Reported, cpu_ns, "CPU of the target from the begin of the planned fault until all was caught up and all receivers were back, beyond what it used before in the same time"),
     under!(guarantee "backlog.peak", Count, Family::Reported, "most deliveries outstanding at a time", |g| Some(g.backlog_peak as f64)),
     under!(guarantee "backlog.peak_bytes", Bytes, Family::Reported, "bytes of the events of these deliveries", |g| Some(g.backlog_peak_bytes as f64)),
     under!(guarantee "connections.peak", Count, Family::Reported, "most connections opened per second, from the busiest 100 ms", |g| Some(g.connections_per_second_peak as f64)),
