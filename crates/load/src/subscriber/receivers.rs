@@ -15,7 +15,7 @@ use pushbench_core::schedule::fault_plan::{FaultPlan, PlannedFault};
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
 use serde::Deserialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
@@ -55,6 +55,8 @@ pub(crate) struct Receivers {
     plan: FaultPlan,
     ledger: Rc<Ledger>,
     all: RefCell<Vec<Receiver>>,
+    /// The schedule has begun: the first subscriptions meet no fault.
+    begun: Cell<bool>,
     pub(crate) timer: SharedTimer,
     /// They are down.
     down: watch::Sender<bool>,
@@ -130,6 +132,7 @@ impl Receivers {
             conditions: conditions.clone(),
             ledger: ledger.clone(),
             all: RefCell::new((0..settings.count).map(receiver).collect()),
+            begun: Cell::new(false),
             timer: SharedTimer::new().map_err(Fault::refused)?,
             down: watch::Sender::new(false),
             resets: watch::Sender::new(()),
@@ -193,10 +196,11 @@ impl Receivers {
 
     /// Whether a receiver resets its next connection at once.
     pub fn refuses(&self, number: usize) -> bool {
-        self.with(number, |receiver| {
-            receiver.connections += 1;
-            self.plan.refuses(number, receiver.connections - 1)
-        })
+        self.begun.get()
+            && self.with(number, |receiver| {
+                receiver.connections += 1;
+                self.plan.refuses(number, receiver.connections - 1)
+            })
     }
 
     /// What a status that refuses an event says of the next attempt, s.
@@ -362,6 +366,7 @@ pub(super) fn start(subscribe_config: &Rc<SubscribeConfig>, origin: &watch::Rece
     (subscribe_config.spawn)(Box::pin(async move {
         let Some(receivers) = &config.receivers else { return };
         let Ok(origin) = origin.wait_for(|origin| *origin != 0).await.map(|at| *at) else { return };
+        receivers.begun.set(true);
         let (fault, freshness) =
             (receivers.run_planned_fault(origin), receivers.sample_freshness(origin));
         futures_util::future::join(fault, freshness).await;
