@@ -136,8 +136,11 @@ impl Guarantee {
         if self.retries() {
             let time = |length: Duration| units::nanos_text(length.as_nanos() as f64);
             let (first, most) = (time(self.backoff), time(self.backoff_max));
-            let jitter = self.jitter.name();
-            words.push(format!("back-off {first} to {most} with {jitter} jitter"));
+            let jitter = match self.jitter {
+                Jitter::None => "without jitter".to_owned(),
+                jitter => format!("with {} jitter", jitter.name()),
+            };
+            words.push(format!("back-off {first} to {most} {jitter}"));
             words.push(format!("{} attempts", self.attempts));
         }
         words.join(", ")
