@@ -17,10 +17,8 @@ fn arms(bench: &Bench, more: &[&str]) -> Vec<Value> {
         "200ms",
         "--rate",
         "100",
-        "--out",
-        "r",
     ];
-    let ended = bench.run(&[&["run", "duplex"][..], &short, more].concat());
+    let ended = bench.measure("r", &[&["run", "duplex"][..], &short, more].concat());
     // Expectations are not judged here: a machine under load may time out what it should not.
     assert!(matches!(ended.code, Some(0..=2)), "{}{}", ended.out, ended.err);
     let arms = json(bench, "r")["points"][0]["arms"].as_array().unwrap().clone();

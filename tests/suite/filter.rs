@@ -20,7 +20,7 @@ fn what_is_due_is_the_same_whoever_filters() {
     let bench = Bench::new();
     let mine = bench.write("mine.toml", TYPED).to_string_lossy().into_owned();
     let all = ["webhook@builtin", "websocket@builtin", "tcp@builtin"].map(|arm| ["--arm", arm]);
-    let ended = bench.run(&[&["run", mine.as_str(), "--out", "r"][..], &all.concat()].concat());
+    let ended = bench.measure("r", &[&["run", mine.as_str()][..], &all.concat()].concat());
     assert!(matches!(ended.code, Some(0..=2)), "{}{}", ended.out, ended.err);
     assert!(ended.out.contains("each wants 1 of 4 types, not filtered"), "{}", ended.out);
     let report = json(&bench, "r");

@@ -16,15 +16,7 @@ fn brief(bench: &Bench, scenario: &str, more: &[&str]) -> (String, Value) {
 
 /// The same with the scenario's own arms, where no others are given.
 fn brief_of(bench: &Bench, scenario: &str, more: &[&str]) -> (String, Value) {
-    let args = [&["run", scenario, "--out", scenario][..], &BRIEF, more].concat();
-    let mut ended = bench.run(&args);
-    // The only block of an arm may be the one during which the machine stalled.
-    for _ in 0..2 {
-        if ended.code == Some(3) && ended.out.contains("driver too late") {
-            std::fs::remove_dir_all(bench.path(scenario)).unwrap();
-            ended = bench.run(&args);
-        }
-    }
+    let ended = bench.measure(scenario, &[&["run", scenario][..], &BRIEF, more].concat());
     ended.succeeds();
     let report = json(bench, scenario);
     for point in report["points"].as_array().unwrap() {

@@ -76,8 +76,8 @@ fn arms(arms: &[&str]) -> Vec<String> {
 fn run(bench: &Bench, scenario: &str, names: &[&str], more: &[&str]) -> Ended {
     let arms = arms(names);
     let arms: Vec<&str> = arms.iter().map(String::as_str).collect();
-    let short = ["--blocks", "1", "--duration", "400ms", "--warmup", "100ms", "--out", "r"];
-    bench.run(&[&["run", scenario][..], &arms, &short, more].concat())
+    let short = ["--blocks", "1", "--duration", "400ms", "--warmup", "100ms"];
+    bench.measure("r", &[&["run", scenario][..], &arms, &short, more].concat())
 }
 
 /// The value of an arm in a row of the parity table, and how it is known.
