@@ -209,16 +209,15 @@ fn target_of(command: &[String]) -> TargetOptions {
 fn stored_run(dir: &Path) -> Result<StoredRun> {
     let shown = dir.display();
     Err(Error::usage(if record::is_gate(dir) {
-        let stage = record::last_stage(dir);
         format!(
-            "{shown} is the directory of a gate, whose stages are runs: give {}; `pushbench report {shown}` \
+            "{shown} is the directory of a gate, whose blocks are a run: give {}; `pushbench report {shown}` \
              shows the gate",
-            stage.display()
+            record::last_run(dir).display()
         )
     } else if is_qualification(dir) {
         format!(
-            "{shown} is the directory of a qualification, whose stages are runs: give {shown}/gate-01-stage-1 or \
-             another one; `pushbench report {shown}` shows the qualification"
+            "{shown} is the directory of a qualification, whose gates are runs: give {shown}/gate-01 or another one; \
+             `pushbench report {shown}` shows the qualification"
         )
     } else if selftest::is_truth(dir) {
         format!(

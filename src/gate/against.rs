@@ -1,8 +1,8 @@
-//! A candidate held against a stored run: its scenario, its seed, its arm.
+//! A candidate held against stored runs: their scenario, their seed, their arm.
 
 use crate::gate::record;
 use crate::gate::record::GateHeader;
-use crate::gate::{GateResult, Request, measure, prepare, sides};
+use crate::gate::{GateResult, Request, measure_once, prepare, sides};
 use crate::run::Progress;
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::{BASE, NULL};
@@ -10,7 +10,7 @@ use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::run::{ArmHeader, RunHeader};
 use pushbench_core::record::trial::Stage;
-use pushbench_core::scenario::{Point, Question};
+use pushbench_core::scenario::{Point, Question, Scenario};
 use pushbench_host::results_store;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -57,8 +57,8 @@ pub fn question(stored: &RunHeader) -> Question {
     }
 }
 
-/// Measures the candidate several times and holds it against the stored arm. There is one stage: the
-/// stored run has no fresh blocks to give.
+/// Measures the candidate several times and holds it against the stored arm. There is one look: the stored runs have
+/// no fresh blocks to give.
 pub fn execute(
     request: &mut Request,
     against: &Against,
@@ -68,10 +68,10 @@ pub fn execute(
     let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
     record::create(&request.out, &header)?;
     let judged = prepare(request, interrupt, progress)
-        .and_then(|()| record::keep_against(&request.out, &against.dir))
-        .and_then(|()| measure(&crate::gate::part(request, 1), interrupt, progress))
-        .and_then(|run| record::judge_against(&request.out, &against.arm, &run, &request.settings));
-    GateResult::record_result(&request.out, header, judged.map(|gate| vec![gate]))
+        .and_then(|()| record::keep_against(&request.out, &against.dirs))
+        .and_then(|()| measure_once(&crate::gate::part(request), interrupt, progress))
+        .and_then(|_| record::judge(&request.out, &header));
+    GateResult::record_result(&request.out, header, judged)
 }
 
 /// As many arms as the stored run had, so that the candidate shares its CPU as the stored arm did; two
@@ -85,28 +85,72 @@ pub fn arms(candidate: &Arm, stored: &RunHeader) -> Vec<Arm> {
     std::iter::once(candidate.clone()).chain((1..count).map(again)).collect()
 }
 
-/// The stored run that a candidate is held against.
+/// The stored runs that a candidate is held against.
 pub struct Against {
-    /// Its directory.
-    pub dir: PathBuf,
-    /// Its header.
+    /// Their directories.
+    pub dirs: Vec<PathBuf>,
+    /// The header of the first.
     pub header: RunHeader,
     /// The arm.
     pub arm: String,
 }
 
 impl Against {
-    /// Reads it and finds the arm. Of a gate it is the last stage.
-    pub fn find(dir: &Path, spec: &ArmSpec) -> Result<Against> {
-        let dir = if record::is_gate(dir) { record::last_stage(dir) } else { dir.to_owned() };
-        let stored = results_store::read(&dir)?;
-        if !stored.trials.iter().any(|t| t.stage == Stage::Block && t.is_valid()) {
-            return Err(Error::usage(format!(
-                "--against {}: that run has no valid trial to compare with",
-                dir.display()
-            )));
+    /// Reads them and finds the arm in the first; every other must have measured the same. Of a gate they are the
+    /// blocks.
+    pub fn find(given: &[PathBuf], spec: &ArmSpec) -> Result<Against> {
+        let mut found: Option<Against> = None;
+        for dir in given {
+            let dir = if record::is_gate(dir) { record::last_run(dir) } else { dir.clone() };
+            let stored = results_store::read(&dir)?;
+            if !stored.trials.iter().any(|t| t.stage == Stage::Block && t.is_valid()) {
+                return Err(Error::usage(format!(
+                    "--against {}: that run has no valid trial to compare with",
+                    dir.display()
+                )));
+            }
+            match &mut found {
+                None => {
+                    let arm = arm(&stored.header, spec, &dir)?;
+                    found = Some(Against { dirs: vec![dir], header: stored.header, arm });
+                }
+                Some(first) => {
+                    first.measured_the_same(&stored.header, &dir)?;
+                    first.dirs.push(dir);
+                }
+            }
         }
-        let arm = arm(&stored.header, spec, &dir)?;
-        Ok(Against { dir, header: stored.header, arm })
+        found.ok_or_else(|| Error::usage("--against: name the directory of a stored run"))
+    }
+
+    fn measured_the_same(&self, other: &RunHeader, dir: &Path) -> Result<()> {
+        let (first, wrong) = (self.dirs[0].display(), |why: &str| {
+            Error::usage(format!(
+                "--against {}: {why} {}; leave one of them out",
+                dir.display(),
+                self.dirs[0].display()
+            ))
+        });
+        if self.dirs.iter().any(|known| *known == dir) {
+            return Err(Error::usage(format!("--against {first}: it is named twice")));
+        }
+        // As many blocks as it took.
+        let same = |a: &Scenario, b: &Scenario| {
+            let mut b = b.clone();
+            b.compare.blocks = a.compare.blocks;
+            *a == b
+        };
+        let points = self.header.points.iter().zip(&other.points);
+        if self.header.points.len() != other.points.len()
+            || points
+                .clone()
+                .any(|(a, b)| a.setting != b.setting || !same(&a.scenario, &b.scenario))
+        {
+            return Err(wrong("its scenario is not that of"));
+        }
+        if !points.clone().all(|(_, b)| b.arms.iter().any(|arm| arm.label == self.arm)) {
+            return Err(wrong(&format!("it has no {}, as", self.arm)));
+        }
+        Ok(())
     }
 }

@@ -1,8 +1,9 @@
-//! A gate as it is run: base, candidate and the base once more in the same blocks, in one or two
-//! stages; `compare::gate` decides.
+//! A gate as it is run: base, candidate and the base once more in the same blocks, of which there are as many as it takes;
+//! `compare::gate` decides.
 
 pub mod against;
 pub mod equivalence;
+pub mod looks;
 pub mod nulls;
 pub mod qualify;
 pub mod record;
@@ -12,9 +13,9 @@ pub mod waivers;
 use crate::run;
 use crate::run::Progress;
 use crate::run::arms::Arm;
+use looks::Budget;
 use pushbench_analysis::compare::gate as verdict;
-use pushbench_analysis::compare::gate::blocks;
-use pushbench_analysis::compare::gate::{Failure, Gate, Settings};
+use pushbench_analysis::compare::gate::{Failure, Gate, Look, Outcome, Settings};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::{Stage, Trial};
@@ -24,6 +25,7 @@ use pushbench_host::results_store;
 use record::GateHeader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// The parameters of `pushbench gate`.
 pub struct Request {
@@ -35,9 +37,11 @@ pub struct Request {
     pub named: [String; 2],
     /// What is judged.
     pub settings: Settings,
-    /// Blocks of the first stage.
+    /// Blocks before the first look; against stored runs all of them.
     pub blocks: usize,
-    /// Seed of schedules and orders; each stage has its own.
+    /// How long it may take.
+    pub at_most: Duration,
+    /// Seed of schedules and orders.
     pub seed: u64,
     /// CPUs.
     pub placement: Placement,
@@ -49,7 +53,7 @@ pub struct Request {
 
 /// A gate that was begun.
 pub struct GateResult {
-    /// The stages, the last of which is the verdict.
+    /// The looks, the last of which is the verdict.
     pub stages: Vec<Gate>,
     /// What ended it before a verdict.
     pub error: Option<Error>,
@@ -94,67 +98,83 @@ pub fn execute(
 ) -> Result<GateResult> {
     let header = GateHeader::of(request);
     record::create(&request.out, &header)?;
-    let ended = stages(request, interrupt, progress);
-    GateResult::record_result(&request.out, header, ended)
+    let ended = measure(request, interrupt, progress);
+    let judged = ended.and_then(|()| record::judge(&request.out, &header));
+    GateResult::record_result(&request.out, header, judged)
 }
 
-fn stages(
+/// Measures base, candidate and null, look by look.
+fn measure(
     request: &mut Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
-) -> Result<Vec<Gate>> {
+) -> Result<()> {
+    let budget = Budget::new(request.at_most);
     prepare(request, interrupt, progress)?;
     progress.say("checking that base and candidate handle events in the same way");
     equivalence::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
-    let mut stages: Vec<Gate> = Vec::new();
-    for stage in [1, 2] {
-        progress.say(&stage_line(request, stage));
-        let run = measure(&part(request, stage), interrupt, progress)?;
-        stages.push(verdict::judge(&run, verdict::CANDIDATE, &request.settings, stage));
-        if !stages[stage - 1].wants_more() {
-            break;
-        }
-    }
-    Ok(stages)
+    let settings = &request.settings;
+    let mut wants_more = |run: &StoredRun, look: &Look, progress: &mut dyn Progress| {
+        let gate = verdict::judge(run, verdict::CANDIDATE, settings, look);
+        progress.say(&look_line(&gate, look));
+        gate.wants_more()
+    };
+    looks::measure(&part(request), budget, interrupt, progress, &mut wants_more).map(|_| ())
 }
 
-fn stage_line(request: &Request, stage: usize) -> String {
-    let blocks = blocks(request.blocks, stage);
-    match stage {
-        1 => format!("stage 1: {blocks} blocks; if a metric does not pass, a longer stage follows"),
-        _ => format!("stage 2: {blocks} new blocks decide"),
+/// What a look has shown, and whether another follows.
+fn look_line(gate: &Gate, look: &Look) -> String {
+    let of =
+        format!("look {} of at most {}: {} blocks", look.number, look.planned, gate.blocks_valid);
+    let open = || {
+        let lines =
+            gate.lines.iter().filter(|l| l.outcome == Outcome::CannotTell).map(|l| l.metric);
+        let counts = gate.exact.iter().filter(|e| e.outcome == Outcome::CannotTell).map(|e| e.what);
+        let mut names: Vec<&str> = lines.chain(counts).collect();
+        names.dedup();
+        names.join(", ")
+    };
+    match (gate.wants_more(), look.last) {
+        (false, _) => format!("{of} decide"),
+        (true, true) => format!("{of}, and no time is left"),
+        (true, false) if open().is_empty() => format!("{of}, more follow"),
+        (true, false) => format!("{of}, more follow: undecided {}", open()),
     }
 }
 
-/// A stage as a run of its own, with a seed of its own.
-fn part(request: &Request, stage: usize) -> run::Request {
+/// A gate's blocks as a run of their own.
+fn part(request: &Request) -> run::Request {
     let mut question = request.question.clone();
     for point in &mut question.points {
-        point.scenario.compare.blocks = Blocks::Fixed(blocks(request.blocks, stage));
+        point.scenario.compare.blocks = Blocks::Fixed(request.blocks);
     }
     run::Request {
         question,
         arms: request.arms.clone(),
-        seed: request.seed.wrapping_add(stage as u64 - 1),
+        seed: request.seed,
         placement: request.placement.clone(),
-        out: record::stage_dir(&request.out, stage),
+        out: record::blocks_dir(&request.out),
         command: request.command.clone(),
     }
 }
 
-/// Runs a stage and reads it back. A target that ended by itself, or acknowledged nothing,
-/// ends the gate: half a comparison is none.
-pub fn measure(
+/// Runs it and reads it back. A target that failed ends it.
+pub fn measure_once(
     part: &run::Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<StoredRun> {
     run::execute(part, interrupt, progress)?;
     let run = results_store::read(&part.out)?;
-    match failed(&run) {
-        Some(why) => Err(Error::target(format!("{why}; {}", record_result(&part.out)))),
+    match failed_target(&run, &part.out) {
+        Some(why) => Err(why),
         None => Ok(run),
     }
+}
+
+/// A target that ended by itself, or acknowledged nothing: half a comparison is none.
+fn failed_target(run: &StoredRun, dir: &Path) -> Option<Error> {
+    Some(Error::target(format!("{}; {}", failed(run)?, record_result(dir))))
 }
 
 /// A target that failed, and how. One that ended comes first: it also ends the slices of the others.

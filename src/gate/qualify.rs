@@ -1,17 +1,19 @@
 //! How often the gate raises a false alarm here, and how often it finds what was put in on purpose.
 //!
-//! One stream of blocks in which all arms live together: the base, the base twice more (a null and a
-//! candidate that is equal), and in some gates the base with known work added. It is cut into disjoint
-//! gates of the default size, each of which is judged as `pushbench gate` would have done.
+//! Gates in whose blocks all arms live together: the base, the base twice more (a null and a candidate that is equal), and
+//! in some gates the base with known work added. Each candidate is judged as `pushbench gate` would have done, look by
+//! look; the blocks go on until every candidate is decided.
 
-use crate::gate::measure;
+use crate::gate::looks;
+use crate::gate::looks::{Budget, Looks};
+use crate::gate::measure_once;
 use crate::gate::nulls::Entry;
 use crate::gate::sides;
 use crate::run;
 use crate::run::Progress;
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged};
-use pushbench_analysis::compare::gate::{BASE, Margin, NULL, Settings};
+use pushbench_analysis::compare::gate::{BASE, Look, Margin, NULL, Settings};
 use pushbench_analysis::stats;
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
@@ -43,8 +45,10 @@ pub struct Request {
     pub transport: ArmSpec,
     /// What is judged.
     pub settings: Settings,
-    /// Blocks of a gate's first stage.
+    /// Blocks of a gate before its first look.
     pub blocks: usize,
+    /// How long a gate may take.
+    pub at_most: Duration,
     /// Gates in all.
     pub gates: usize,
     /// Gates that also have slower candidates.
@@ -92,14 +96,37 @@ pub fn read(dir: &Path) -> Result<(Header, Vec<Tried>)> {
     })?;
     let mut all = Vec::new();
     for gate in 1..=header.gates {
-        let stages: Vec<StoredRun> = (1..=2)
-            .map_while(|stage| finished(&stage_dir(dir, gate, stage)).transpose())
-            .collect::<Result<_>>()?;
-        if !stages.is_empty() {
-            all.extend(judged(&header, gate, &stages));
+        if let Some((run, looks)) = finished(&gate_dir(dir, gate))? {
+            all.extend(judged(&header, gate, &run, &looks));
+        } else if header.at_most_s == 0.0 {
+            all.extend(of_stages(dir, &header, gate)?);
         }
     }
     Ok((header, all))
+}
+
+/// A gate of a version that had two stages, each judged by its own blocks.
+fn of_stages(dir: &Path, header: &Header, gate: usize) -> Result<Vec<Tried>> {
+    let mut decided = Vec::new();
+    for number in 1..=2 {
+        let stage = dir.join(format!("gate-{gate:02}-stage-{number}"));
+        if stage.join("run.json").is_file() {
+            let look = Look { number, ..Look::only() };
+            take(&mut decided, judged(header, gate, &results_store::read(&stage)?, &[look]));
+        }
+    }
+    Ok(decided)
+}
+
+/// What a look says of the candidates that were not decided before.
+fn take(decided: &mut Vec<Tried>, now: Vec<Tried>) {
+    for tried in now {
+        match decided.iter_mut().find(|t| t.candidate == tried.candidate) {
+            Some(known) if known.open => *known = tried,
+            Some(_) => {}
+            None => decided.push(tried),
+        }
+    }
 }
 
 /// Whether a directory holds a qualification.
@@ -107,8 +134,8 @@ pub(crate) fn is_qualification(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
-fn stage_dir(dir: &Path, gate: usize, stage: usize) -> PathBuf {
-    dir.join(format!("gate-{gate:02}-stage-{stage}"))
+fn gate_dir(dir: &Path, gate: usize) -> PathBuf {
+    dir.join(format!("gate-{gate:02}"))
 }
 
 fn read_header(dir: &Path) -> Result<Option<Header>> {
@@ -163,6 +190,7 @@ fn header_of(request: &Request, service_ns: f64) -> Header {
         transport: request.transport.at_receiver(),
         settings: request.settings.clone(),
         blocks: request.blocks,
+        at_most_s: request.at_most.as_secs_f64(),
         gates: request.gates,
         injected: request.injected,
         seed: request.seed,
@@ -179,7 +207,7 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
     std::fs::create_dir_all(&request.out).map_err(cannot)?;
     let arms = vec![arm(request, BASE, None)];
     let part = part(request, arms, CALIBRATION_BLOCKS, 0, request.out.join(CALIBRATION));
-    let run = finish(&part, interrupt, progress)?;
+    let run = calibrated(&part, interrupt, progress)?;
     let service = |t: &pushbench_core::record::trial::Trial| {
         metrics::named("service.p50").and_then(|m| (m.value)(t))
     };
@@ -240,29 +268,36 @@ fn part(
     }
 }
 
-/// A finished stage; `None` when it is not there or was cut short.
-fn finished(dir: &Path) -> Result<Option<StoredRun>> {
-    if !dir.join("run.json").is_file() {
-        return Ok(None);
-    }
+/// A finished gate; `None` when it is not there or was cut short.
+fn finished(dir: &Path) -> Result<Option<(StoredRun, Vec<Look>)>> {
+    let looks = Looks::read(dir)?.filter(|looks| looks.ended);
+    let Some(Looks { looks, .. }) = looks else { return Ok(None) };
     let run = results_store::read(dir)?;
-    Ok((run.header.complete && !run.cut).then_some(run))
+    Ok((run.header.complete && !run.cut).then_some((run, looks)))
 }
 
-/// A stage that is there already, or is run now in the place of one that was cut short.
-fn finish(
+/// The calibration that is there already, or is run now in the place of one that was cut short.
+fn calibrated(
     part: &run::Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<StoredRun> {
-    if let Some(run) = finished(&part.out)? {
-        return Ok(run);
+    if part.out.join("run.json").is_file() {
+        let run = results_store::read(&part.out)?;
+        if run.header.complete && !run.cut {
+            return Ok(run);
+        }
     }
-    if part.out.is_dir() {
-        std::fs::remove_dir_all(&part.out)
-            .map_err(|e| Error::harness(format!("cannot remove {}: {e}", part.out.display())))?;
+    remove(&part.out)?;
+    measure_once(part, interrupt, progress)
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    match dir.is_dir() {
+        true => std::fs::remove_dir_all(dir)
+            .map_err(|e| Error::harness(format!("cannot remove {}: {e}", dir.display()))),
+        false => Ok(()),
     }
-    measure(part, interrupt, progress)
 }
 
 fn one(
@@ -272,24 +307,21 @@ fn one(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Tried>> {
-    let mut stages = Vec::new();
-    loop {
-        let stage = stages.len() + 1;
-        let dir = stage_dir(&request.out, gate, stage);
-        let arms = arms(request, header, gate);
-        let part = part(
-            request,
-            arms,
-            pushbench_analysis::compare::gate::blocks(header.blocks, stage),
-            2 * gate + stage,
-            dir,
-        );
-        stages.push(finish(&part, interrupt, progress)?);
-        let trials = judged(header, gate, &stages);
-        if stages.len() == 2 || !trials.iter().any(|t| t.open) {
-            return Ok(trials);
-        }
+    let dir = gate_dir(&request.out, gate);
+    if let Some((run, looks)) = finished(&dir)? {
+        return Ok(judged(header, gate, &run, &looks));
     }
+    remove(&dir)?;
+    let part = part(request, arms(request, header, gate), header.blocks, gate, dir);
+    // A candidate is decided at the first look that decides about it; the others may go on.
+    let mut decided: Vec<Tried> = Vec::new();
+    let mut wants_more = |run: &StoredRun, look: &Look, _: &mut dyn Progress| {
+        take(&mut decided, judged(header, gate, run, std::slice::from_ref(look)));
+        decided.iter().any(|t| t.open)
+    };
+    let budget = Budget::new(request.at_most);
+    looks::measure(&part, budget, interrupt, progress, &mut wants_more)?;
+    Ok(decided)
 }
 
 /// The null gates as entries of the file that margins are taken from.

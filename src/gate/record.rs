@@ -1,9 +1,10 @@
-//! A gate's directory: `gate.json` (the parameters) and one results directory per
-//! stage. The verdict is derived from them again, digit for digit.
+//! A gate's directory: `gate.json` (the parameters) and the results directory of its blocks; in those of earlier versions
+//! one for each stage. The verdict is derived from them again, digit for digit.
 
 use crate::gate::Request;
+use crate::gate::looks::Looks;
 use pushbench_analysis::compare::gate as verdict;
-use pushbench_analysis::compare::gate::{Failure, Gate, Settings};
+use pushbench_analysis::compare::gate::{Failure, Gate, Look, Settings};
 use pushbench_analysis::compare::machine;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::run::StoredRun;
@@ -30,10 +31,13 @@ pub struct GateHeader {
     pub candidate: String,
     /// What is judged, and how strictly.
     pub settings: Settings,
-    /// The arm of a stored run that the candidate is held against, which is copied into the gate's
+    /// The arm of stored runs that the candidate is held against, which are copied into the gate's
     /// directory; `None` when the base was measured with the candidate.
     #[serde(default)]
     pub against: Option<String>,
+    /// How long it could take, s; `None` in gates of versions that had stages.
+    #[serde(default)]
+    pub at_most_s: Option<f64>,
     /// The scenario's name; empty in gates of versions that did not keep it.
     #[serde(default)]
     pub scenario: String,
@@ -46,7 +50,7 @@ pub struct GateHeader {
 /// How a gate ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// Stages that were begun.
+    /// Looks, or stages that were begun.
     pub stages: usize,
     /// What ended it before a verdict.
     #[serde(default)]
@@ -64,38 +68,53 @@ impl GateHeader {
             candidate: request.named[1].clone(),
             settings: request.settings.clone(),
             against: None,
+            at_most_s: Some(request.at_most.as_secs_f64()),
             scenario: request.question.name.clone(),
             ended: None,
         }
     }
 }
 
-/// Where the copy of a stored run lies: the verdict must not hang on a directory elsewhere.
-fn against_dir(dir: &Path) -> PathBuf {
-    dir.join("against")
+/// Where the copy of a stored run lies, from 1: the verdict must not hang on a directory elsewhere.
+fn against_dir(dir: &Path, number: usize) -> PathBuf {
+    match number {
+        1 => dir.join("against"),
+        n => dir.join(format!("against-{n}")),
+    }
 }
 
-/// Copies the stored run that a candidate is held against.
-pub(crate) fn keep_against(dir: &Path, stored: &Path) -> Result<()> {
-    let to = against_dir(dir);
-    let cannot = |e: std::io::Error| {
-        Error::harness(format!("cannot copy {}: {e}; see --out", stored.display()))
-    };
-    std::fs::create_dir(&to).map_err(cannot)?;
-    for file in ["run.json", "trials.jsonl"] {
-        std::fs::copy(stored.join(file), to.join(file)).map_err(cannot)?;
+/// Copies the stored runs that a candidate is held against.
+pub(crate) fn keep_against(dir: &Path, stored: &[PathBuf]) -> Result<()> {
+    for (index, stored) in stored.iter().enumerate() {
+        let to = against_dir(dir, index + 1);
+        let cannot = |e: std::io::Error| {
+            Error::harness(format!("cannot copy {}: {e}; see --out", stored.display()))
+        };
+        std::fs::create_dir(&to).map_err(cannot)?;
+        for file in ["run.json", "trials.jsonl"] {
+            std::fs::copy(stored.join(file), to.join(file)).map_err(cannot)?;
+        }
     }
     Ok(())
 }
 
-/// The last stage of a gate that has a finished one.
-pub(crate) fn last_stage(dir: &Path) -> PathBuf {
+/// The records of a gate: its blocks, or the last of its stages.
+pub(crate) fn last_run(dir: &Path) -> PathBuf {
+    let blocks = blocks_dir(dir);
+    if blocks.is_dir() {
+        return blocks;
+    }
     let stages = (1..).map(|stage| stage_dir(dir, stage)).take_while(|part| part.is_dir());
-    stages.last().unwrap_or_else(|| stage_dir(dir, 1))
+    stages.last().unwrap_or(blocks)
 }
 
-/// A stage's results directory.
-pub(crate) fn stage_dir(dir: &Path, stage: usize) -> PathBuf {
+/// The results directory of a gate's blocks.
+pub(crate) fn blocks_dir(dir: &Path) -> PathBuf {
+    dir.join("blocks")
+}
+
+/// A stage's results directory in gates of earlier versions.
+fn stage_dir(dir: &Path, stage: usize) -> PathBuf {
     dir.join(format!("stage-{stage}"))
 }
 
@@ -145,37 +164,75 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
     }
 }
 
-/// How many stages were begun.
+/// How many looks there were, or stages begun.
 pub fn begun(dir: &Path) -> usize {
+    match Looks::read(&blocks_dir(dir)) {
+        Ok(Some(looks)) => looks.looks.len(),
+        _ => stages(dir),
+    }
+}
+
+fn stages(dir: &Path) -> usize {
     (1..).take_while(|stage| stage_dir(dir, *stage).join("run.json").is_file()).count()
 }
 
-/// Judges what a gate's directory holds. The last stage has the verdict, or the failure that ended the gate.
+/// Judges what a gate's directory holds. The last one has the verdict, or the failure that ended the gate.
 pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
-    let mut stages = Vec::new();
-    for stage in 1..=begun(dir) {
-        let part = stage_dir(dir, stage);
-        let run = results_store::read(&part)?;
-        stages.push(match &header.against {
-            None => verdict::judge(&run, verdict::CANDIDATE, &header.settings, stage),
+    let failure = header.ended.as_ref().and_then(|end| end.failure.clone());
+    let mut found = match blocks_dir(dir).join("run.json").is_file() {
+        true => of_blocks(dir, header, failure.is_some())?,
+        false => of_stages(dir, header)?,
+    };
+    if let Some(failure) = failure {
+        let last = found.pop().unwrap_or_else(|| Gate::without_records(&header.scenario));
+        found.push(last.failed(failure));
+    }
+    Ok(found)
+}
+
+/// Every look at a gate's blocks. Of a gate that failed the last one sees what was measured after the last look, too.
+fn of_blocks(dir: &Path, header: &GateHeader, failed: bool) -> Result<Vec<Gate>> {
+    let part = blocks_dir(dir);
+    let run = results_store::read(&part)?;
+    if let Some(arm) = &header.against {
+        return Ok(vec![judge_against(dir, arm, &run, &header.settings)?]);
+    }
+    let looks = Looks::read(&part)?.unwrap_or_default();
+    let judge = |look: &Look| {
+        verdict::judge(&look.of(run.clone()), verdict::CANDIDATE, &header.settings, look)
+    };
+    let mut found: Vec<Gate> = looks.looks.iter().map(judge).collect();
+    if failed {
+        let now = Look { number: found.len() + 1, ..Look::only() };
+        found.push(judge(&now));
+    } else if !looks.ended || header.ended.as_ref().is_some_and(|end| end.stages > found.len()) {
+        let last = found.pop().unwrap_or_else(|| judge(&Look::only()));
+        found.push(last.left_open("the gate did not run to its end".to_owned()));
+    }
+    Ok(found)
+}
+
+/// Each stage of a gate of an earlier version, which was judged by its own blocks alone.
+fn of_stages(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
+    let mut found = Vec::new();
+    for number in 1..=stages(dir) {
+        let run = results_store::read(&stage_dir(dir, number))?;
+        found.push(match &header.against {
+            None => {
+                let look = Look { number, ..Look::only() };
+                verdict::judge(&run, verdict::CANDIDATE, &header.settings, &look)
+            }
             Some(arm) => judge_against(dir, arm, &run, &header.settings)?,
         });
     }
     let planned = header.ended.as_ref().map(|end| end.stages);
-    let failure = header.ended.as_ref().and_then(|end| end.failure.clone());
-    let last = match (stages.pop(), failure) {
-        (last, Some(failure)) => {
-            let last = last.unwrap_or_else(|| Gate::without_records(&header.scenario));
-            last.failed(failure)
-        }
-        (Some(last), None) => match missing(&last, planned, header.against.is_some()) {
+    if let Some(last) = found.pop() {
+        found.push(match missing(&last, planned, header.against.is_some()) {
             Some(why) => last.left_open(why),
             None => last,
-        },
-        (None, None) => return Ok(stages),
-    };
-    stages.push(last);
-    Ok(stages)
+        });
+    }
+    Ok(found)
 }
 
 /// Why the last stage that is there does not decide. Gates of versions that did not say how they ended are
@@ -192,17 +249,17 @@ fn missing(last: &Gate, planned: Option<usize>, against: bool) -> Option<String>
     }
 }
 
-/// The verdict on a run, compared with the copy of the stored run.
-pub(crate) fn judge_against(
-    dir: &Path,
-    arm: &str,
-    run: &StoredRun,
-    settings: &Settings,
-) -> Result<Gate> {
-    let old = results_store::read(&against_dir(dir))?;
-    let differs = machine::differences(&old.header, &run.header);
-    let differs = differs.iter().map(ToString::to_string).collect();
-    Ok(verdict::judge_against(&old, arm, run, settings, differs))
+/// The verdict on a run, compared with the copies of the stored runs.
+fn judge_against(dir: &Path, arm: &str, run: &StoredRun, settings: &Settings) -> Result<Gate> {
+    let dirs = (1..).map(|n| against_dir(dir, n)).take_while(|copy| copy.is_dir());
+    let stored = dirs.map(|copy| results_store::read(&copy)).collect::<Result<Vec<_>>>()?;
+    let mut differs: Vec<String> = Vec::new();
+    for old in &stored {
+        let found = machine::differences(&old.header, &run.header);
+        let lines = found.iter().map(ToString::to_string);
+        differs.extend(lines.filter(|line| !differs.contains(line)).collect::<Vec<_>>());
+    }
+    Ok(verdict::judge_against(&stored, arm, run, settings, differs))
 }
 
 #[cfg(test)]
@@ -221,6 +278,7 @@ mod tests {
             candidate: "new".to_owned(),
             settings: settings(),
             against: None,
+            at_most_s: None,
             scenario: "gate".to_owned(),
             ended,
         };

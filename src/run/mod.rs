@@ -6,16 +6,17 @@ pub mod arms;
 mod block_tally;
 mod checks;
 pub mod environment;
+mod group_builder;
 pub mod point;
 mod sizing;
 
 use crate::verify;
 use arms::Arm;
 use hyper::header::AUTHORIZATION;
+use point::PointRun;
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::{Matched, Template};
-use pushbench_core::plan;
 use pushbench_core::record::findings::Findings;
 use pushbench_core::record::path::Calibration;
 use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA};
@@ -91,7 +92,71 @@ impl<'a> StartedRun<'a> {
 
     /// Measures everything, and keeps how it ended.
     pub fn measure(&mut self, interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<()> {
-        let ended = self.measure_points(interrupt, progress);
+        self.measure_rounds(interrupt, progress, &mut |_, _| Ok(None))
+    }
+
+    /// Measures every point with the blocks that are planned, and then as many more as `more` asks for: the valid
+    /// blocks of every point in all, or `None` when it is enough. Between the rounds the directory holds a finished
+    /// run, which `more` may read.
+    pub fn measure_rounds(
+        &mut self,
+        interrupt: &AtomicBool,
+        progress: &mut dyn Progress,
+        more: &mut dyn FnMut(&Round, &mut dyn Progress) -> Result<Option<usize>>,
+    ) -> Result<()> {
+        let ended = self.rounds(interrupt, progress, more);
+        self.close(ended)
+    }
+
+    /// Every arm is looked at, every point is run, then further rounds of blocks.
+    fn rounds(
+        &mut self,
+        interrupt: &AtomicBool,
+        progress: &mut dyn Progress,
+        more: &mut dyn FnMut(&Round, &mut dyn Progress) -> Result<Option<usize>>,
+    ) -> Result<()> {
+        let request = self.request;
+        let context = ExecutionContext { placement: &request.placement, interrupt };
+        progress.begin(estimates(&request.question, request.arms.len()).0);
+        progress.stage("first look at every arm");
+        self.header.findings = first_look(request, interrupt)?;
+        self.store.write_header(&self.header)?;
+        let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
+        let mut points = Vec::new();
+        for (index, point) in request.question.points.iter().enumerate() {
+            progress.point(&labels);
+            let mut records = self.records();
+            let mut run = PointRun::begin(request, index, &context, &mut records, progress)?;
+            run.run_blocks(first_planned(&point.scenario), &context, &mut records, progress)?;
+            points.push(run);
+        }
+        loop {
+            self.close(Ok(()))?;
+            let round = Round {
+                begun: points.iter().map(PointRun::begun).collect(),
+                stopped: points.iter().any(PointRun::is_stopped),
+            };
+            let Some(wanted) = more(&round, progress)? else { return Ok(()) };
+            self.header.complete = false;
+            for (header, run) in self.header.points.iter_mut().zip(&points) {
+                let blocks = wanted.saturating_sub(header.blocks_planned());
+                header.scenario.compare.blocks = Blocks::Fixed(wanted);
+                progress.extend(of_blocks(run.scenario(), request.arms.len(), blocks));
+            }
+            self.store.write_header(&self.header)?;
+            for run in &mut points {
+                progress.point(&labels);
+                run.run_blocks(wanted, &context, &mut self.records(), progress)?;
+            }
+        }
+    }
+
+    fn records(&mut self) -> RunRecords<'_> {
+        RunRecords { header: &mut self.header, store: &mut self.store }
+    }
+
+    /// Writes down how the run ended, or how it stands between two rounds.
+    fn close(&mut self, ended: Result<()>) -> Result<()> {
         let StartedRun { header, store, .. } = self;
         header.complete = ended.is_ok();
         header.finished = ended.is_ok().then(|| jiff::Timestamp::now().to_string());
@@ -101,31 +166,18 @@ impl<'a> StartedRun<'a> {
         ended.and(written)
     }
 
-    /// Every arm is looked at, then every point is run.
-    fn measure_points(
-        &mut self,
-        interrupt: &AtomicBool,
-        progress: &mut dyn Progress,
-    ) -> Result<()> {
-        let StartedRun { request, header, store } = self;
-        let context = ExecutionContext { placement: &request.placement, interrupt };
-        progress.begin(estimates(&request.question, request.arms.len()).0);
-        progress.stage("first look at every arm");
-        header.findings = first_look(request, interrupt)?;
-        store.write_header(header)?;
-        let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
-        for (index, point) in request.question.points.iter().enumerate() {
-            progress.point(&labels);
-            let mut records = RunRecords { header, store };
-            point::run(request, index, &point.scenario, &context, &mut records, progress)?;
-        }
-        Ok(())
-    }
-
     /// Takes the directory away again: nothing was finished.
     pub fn discard(self) {
         self.store.discard();
     }
+}
+
+/// What a run holds after a round of blocks.
+pub struct Round {
+    /// Blocks begun of each point, voided ones included.
+    pub begun: Vec<usize>,
+    /// The blocks of a point have shown that more would change nothing.
+    pub stopped: bool,
 }
 
 /// Where a run is written down.
@@ -353,11 +405,6 @@ fn give_up(label: &str, why: &str, out: &Path) -> Error {
         "{label}: {why}; the finished trials are kept: `pushbench report {}` shows them",
         shell_words::quote(&out.display().to_string())
     ))
-}
-
-/// The blocks that a point may come to, voided ones and those in their place included.
-fn plan(request: &Request, scenario: &Scenario, point: usize) -> Vec<plan::Block> {
-    plan::blocks(with_replacements(most_planned(scenario)), request.arms.len(), request.seed, point)
 }
 
 /// Voided blocks are replaced, up to half as many again as are wanted.

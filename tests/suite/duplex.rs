@@ -8,16 +8,7 @@ use std::net::{TcpListener, TcpStream};
 
 /// A run of one block with these options, and its arms.
 fn arms(bench: &Bench, more: &[&str]) -> Vec<Value> {
-    let short = [
-        "--blocks",
-        "1",
-        "--duration",
-        "600ms",
-        "--warmup",
-        "200ms",
-        "--rate",
-        "100",
-    ];
+    let short = ["--blocks", "1", "--duration", "600ms", "--warmup", "200ms", "--rate", "100"];
     let ended = bench.measure("r", &[&["run", "duplex"][..], &short, more].concat());
     // Expectations are not judged here: a machine under load may time out what it should not.
     assert!(matches!(ended.code, Some(0..=2)), "{}{}", ended.out, ended.err);

@@ -258,7 +258,7 @@ fn what_is_no_run_is_named() {
     let bench = Bench::new();
     let (run, gate, qualification) =
         (stored("readme-ingest"), stored("gate-20us"), stored("qualify-gate"));
-    let stage = format!("{gate}/stage-1");
+    let stage = format!("{gate}/blocks");
     let texts = ["the directory of a gate", &stage, &format!("pushbench report {gate}")];
     bench.run(&["compare", &run, &gate]).fails(USAGE, &texts);
     bench.run(&["compare", &stage, &stage]).succeeds();

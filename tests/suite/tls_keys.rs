@@ -100,7 +100,7 @@ fn a_gate_hands_its_commands_the_keys() {
     let load = load.iter().flat_map(|setting| ["--set", *setting]);
     let more = ["--transport", "webhook+tls", "--out", "g"];
     bench.run(&sides.into_iter().chain(load).chain(more).collect::<Vec<_>>());
-    let trials = std::fs::read_to_string(bench.path("g/stage-1/trials.jsonl")).unwrap();
+    let trials = std::fs::read_to_string(bench.path("g/blocks/trials.jsonl")).unwrap();
     let mut arms = std::collections::BTreeSet::new();
     for line in trials.lines() {
         let trial: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -12,10 +12,14 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
     let gates = trials.iter().map(|t| t.gate).max().unwrap_or(0);
     let _ = writeln!(
         out,
-        "{gates} of {} gates over {}, {} blocks each, and twice as many where the first stage cannot decide. {} of them include builds that are slower by 5 % and 10 % of a service p50 of {}.\n",
+        "{gates} of {} gates over {}, each of {} blocks and more where these do not decide, up to {}. {} of them include builds that are slower by 5 % and 10 % of a service p50 of {}.\n",
         header.gates,
         escape(&header.transport),
         header.blocks,
+        match header.at_most_s {
+            0.0 => "twice as many".to_owned(),
+            seconds => format!("{:.0} s", seconds),
+        },
         header.injected,
         units::nanos_text(header.service_ns)
     );
@@ -50,14 +54,15 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
     }
     let metrics: Vec<&str> = header.settings.margins.iter().map(|m| m.metric.as_str()).collect();
     let mut rows =
-        vec![vec!["gate".to_owned(), "candidate".into(), "verdict".into(), "stage".into()]];
+        vec![["gate", "candidate", "verdict", "look", "blocks"].map(str::to_owned).to_vec()];
     rows[0].extend(metrics.iter().map(|m| (*m).to_owned()));
     rows.extend(trials.iter().map(|t| {
         let mut row = vec![
             t.gate.to_string(),
             t.candidate.clone(),
             t.verdict.name().to_owned(),
-            t.stage.to_string(),
+            t.look.to_string(),
+            t.blocks.to_string(),
         ];
         row.extend(metrics.iter().map(|metric| {
             let found = t.log_ratios.iter().find(|(m, _)| m == metric);

@@ -44,9 +44,9 @@ pub struct Args {
     /// The candidate: a command with {port}, or a target's name
     #[arg(long, value_name = "CMD")]
     candidate: String,
-    /// A stored run in place of the base; on another machine the result is only advice
-    #[arg(long, value_name = "DIR")]
-    against: Option<PathBuf>,
+    /// Stored runs in place of the base; the result is advice where fewer than five are of this machine
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    against: Vec<PathBuf>,
     #[command(flatten)]
     options: GateOptions,
     /// URL path at which commands receive events [default: /webhook; / for WebSocket]

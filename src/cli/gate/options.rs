@@ -5,6 +5,7 @@ use crate::gate::nulls;
 use crate::gate::nulls::Nulls;
 use crate::run::environment;
 use pushbench_analysis::compare::decide::is_judged;
+use pushbench_analysis::compare::gate::looks::FIRST;
 use pushbench_analysis::compare::gate::{FEWEST, JUDGED, Settings};
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
@@ -12,9 +13,16 @@ use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::METRICS;
 use pushbench_core::scenario::{Flow, Question};
 use pushbench_core::suggest::did_you_mean;
+use pushbench_core::units;
 use pushbench_host::cpus::Placement;
 use pushbench_host::input;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Long enough to tell 10 % at 10 % of noise a block.
+const AT_MOST: &str = "5m";
+/// Blocks of a gate against stored runs, where nothing else is said.
+const MOST_AGAINST: usize = 40;
 
 /// What is sent, and how: options shared with `qualify`.
 #[derive(Debug, clap::Args)]
@@ -28,9 +36,12 @@ pub struct GateOptions {
     /// Metrics to judge, separated by commas
     #[arg(long, value_name = "METRICS", value_delimiter = ',', default_values = JUDGED)]
     judge: Vec<String>,
-    /// Blocks of the first stage; the second has twice as many
-    #[arg(long, value_name = "N", default_value_t = pushbench_analysis::compare::gate::BLOCKS)]
-    pub(in crate::cli) blocks: usize,
+    /// Blocks before the first look [default: 8, or as many as the stored run has]
+    #[arg(long, value_name = "N")]
+    blocks: Option<usize>,
+    /// Adds blocks until the verdict stands, and ends after this time
+    #[arg(long, value_name = "TIME", default_value = AT_MOST, value_parser = units::parse_duration)]
+    pub(in crate::cli) at_most: Duration,
     /// Results directory [default: results/TIME-NAME, the time in UTC]
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
@@ -92,13 +103,27 @@ impl GateOptions {
         }
     }
 
+    /// Blocks before the first look.
+    pub(in crate::cli) fn blocks(&self) -> usize {
+        self.blocks.unwrap_or(FIRST)
+    }
+
+    /// All blocks of a gate against stored runs: as many as they have, but no more than this.
+    pub(in crate::cli) fn blocks_against(&self, stored: usize) -> usize {
+        self.blocks.unwrap_or(stored.clamp(FIRST, MOST_AGAINST))
+    }
+
     pub(in crate::cli) fn check_blocks(&self) -> Result<()> {
-        match self.blocks < FEWEST {
-            true => Err(Error::usage(format!(
-                "--blocks {}: no verdict is possible below {FEWEST} blocks: write --blocks {FEWEST} or more",
-                self.blocks
+        if self.at_most.is_zero() {
+            return Err(Error::usage(
+                "--at-most 0s: a gate takes a minute or more: write a time such as --at-most 5m",
+            ));
+        }
+        match self.blocks {
+            Some(blocks) if blocks < FEWEST => Err(Error::usage(format!(
+                "--blocks {blocks}: no verdict is possible below {FEWEST} blocks: write --blocks {FEWEST} or more"
             ))),
-            false => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -31,6 +31,7 @@ struct Sides {
     question: Question,
     arms: Vec<Arm>,
     seed: u64,
+    blocks: usize,
     base: String,
     against: Option<Against>,
 }
@@ -39,16 +40,17 @@ impl Plan {
     pub fn of(args: &Args, transports: &[ArmSpec], placement: Placement) -> Result<Plan> {
         let options = &args.options;
         let common = common(args, &placement)?;
-        let sides = match (&args.against, &args.base) {
-            (Some(dir), _) => stored(args, dir, transports, &common)?,
-            (None, Some(base)) => Sides {
+        let sides = match &args.base {
+            _ if !args.against.is_empty() => stored(args, transports, &common)?,
+            Some(base) => Sides {
                 question: options.question()?,
                 arms: sides::arms(base, &args.candidate, transports, &common)?,
                 seed: options.seed(),
+                blocks: options.blocks(),
                 base: base.clone(),
                 against: None,
             },
-            (None, None) => return Err(Error::usage("give --base CMD or --against DIR")),
+            None => return Err(Error::usage("give --base CMD or --against DIR")),
         };
         allow_path(&sides.question)?;
         let named = args.waivers.as_deref();
@@ -67,7 +69,8 @@ impl Plan {
             arms: sides.arms,
             named: [sides.base, args.candidate.clone()],
             settings,
-            blocks: options.blocks,
+            blocks: sides.blocks,
+            at_most: options.at_most,
             seed: sides.seed,
             placement,
             out: options.out.clone().unwrap_or_else(|| default_out(&name)),
@@ -77,14 +80,10 @@ impl Plan {
     }
 }
 
-/// A stored run brings its own scenario and seed.
-fn stored(
-    args: &Args,
-    dir: &Path,
-    transports: &[ArmSpec],
-    common: &sides::SideOptions<'_>,
-) -> Result<Sides> {
-    let GateOptions { scenario, set, seed, .. } = &args.options;
+/// Stored runs bring their own scenario and seed.
+fn stored(args: &Args, transports: &[ArmSpec], common: &sides::SideOptions<'_>) -> Result<Sides> {
+    let options = &args.options;
+    let GateOptions { scenario, set, seed, .. } = options;
     if scenario.is_some() || !set.is_empty() || seed.is_some() {
         return Err(Error::usage(
             "--against uses the scenario and the seed of the stored run: leave out --scenario, --set and --seed",
@@ -95,14 +94,19 @@ fn stored(
             "--against compares one transport at a time: give --transport once",
         ));
     };
-    let found = Against::find(dir, transport)?;
+    let found = Against::find(&args.against, transport)?;
     let program = sides::one("--candidate", &args.candidate, transport, common)?;
     let candidate = sides::arm(verdict::CANDIDATE, transport, program);
     Ok(Sides {
         question: against::question(&found.header),
         arms: against::arms(&candidate, &found.header),
         seed: found.header.seed,
-        base: format!("{} of {}", found.arm, found.dir.display()),
+        blocks: options
+            .blocks_against(found.header.points.first().map_or(0, |p| p.blocks_planned())),
+        base: match &found.dirs[..] {
+            [dir] => format!("{} of {}", found.arm, dir.display()),
+            dirs => format!("{} of {} runs", found.arm, dirs.len()),
+        },
         against: Some(found),
     })
 }

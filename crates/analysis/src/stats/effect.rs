@@ -35,6 +35,21 @@ impl Effect {
         Some(Effect { estimate: c.estimate - b.estimate, error: (vb + vc).sqrt(), freedom })
     }
 
+    /// Of `candidate`, one run, over `runs` of another build, each of values for its blocks. Runs of one build differ by
+    /// more than their blocks explain, so the run is the replicate: the means of the runs deviate by s, and one more run
+    /// from their mean by s·√(1 + 1/k) (the prediction interval of a normal sample, k − 1 degrees of freedom). A
+    /// candidate whose own mean is less exact than theirs adds that. `None` below two runs or two values a run.
+    pub(crate) fn beside_runs(runs: &[&[f64]], candidate: &[f64]) -> Option<Effect> {
+        let each = runs.iter().map(|run| Effect::paired(run)).collect::<Option<Vec<_>>>()?;
+        let means: Vec<f64> = each.iter().map(|run| run.estimate).collect();
+        let within = mean(&each.iter().map(|run| run.error.powi(2)).collect::<Vec<_>>())?;
+        let candidate = Effect::paired(candidate)?;
+        let less_exact = (candidate.error.powi(2) - within).max(0.0);
+        let k = means.len() as f64;
+        let error = (std_dev(&means)?.powi(2) * (1.0 + 1.0 / k) + less_exact).sqrt();
+        Some(Effect { estimate: candidate.estimate - mean(&means)?, error, freedom: k - 1.0 })
+    }
+
     fn distribution(&self) -> Option<StudentsT> {
         StudentsT::new(0.0, 1.0, self.freedom).ok()
     }
@@ -85,6 +100,32 @@ mod tests {
         assert!((2.0 * paired.p_above(0.0).unwrap() - 0.002833).abs() < 1e-6);
         let interval = paired.interval(0.95).unwrap();
         assert!((interval.low - 0.7001).abs() < 1e-4 && (interval.high - 2.4599).abs() < 1e-4);
+    }
+
+    /// Runs that differ by 10 % and blocks that do not: one more run of the same build lies within the bounds as often
+    /// as they say, which Welch's test over all blocks misses by far.
+    #[test]
+    fn the_variance_between_runs_is_covered() {
+        use rand::SeedableRng as _;
+        use rand_distr::{Distribution as _, Normal};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+        let (between, within) = (Normal::new(0.0, 0.1).unwrap(), Normal::new(0.0, 0.02).unwrap());
+        let mut run = || -> Vec<f64> {
+            let mean = between.sample(&mut rng);
+            (0..12).map(|_| mean + within.sample(&mut rng)).collect()
+        };
+        let (mut alarms, mut by_blocks) = (0, 0);
+        for _ in 0..2_000 {
+            let stored: Vec<Vec<f64>> = (0..5).map(|_| run()).collect();
+            let now = run();
+            let slices: Vec<&[f64]> = stored.iter().map(Vec::as_slice).collect();
+            let low = |e: Effect| e.low(0.025).unwrap() > 0.0;
+            alarms += u64::from(low(Effect::beside_runs(&slices, &now).unwrap()));
+            by_blocks += u64::from(low(Effect::unpaired(&stored.concat(), &now).unwrap()));
+        }
+        let rate = crate::stats::exact_binomial(alarms, 2_000, 0.99);
+        assert!(rate.low <= 0.025 && rate.high >= 0.015, "{alarms} of 2000");
+        assert!(by_blocks > 400, "{by_blocks} of 2000");
     }
 
     #[test]

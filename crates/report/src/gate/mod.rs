@@ -20,7 +20,7 @@ pub struct GateSides<'a> {
     pub base: &'a str,
     /// What the candidate is.
     pub candidate: &'a str,
-    /// Each stage; the last one is the verdict.
+    /// Each look; the last one is the verdict.
     pub stages: &'a [Gate],
 }
 
@@ -74,7 +74,7 @@ impl Format {
 }
 
 impl GateSides<'_> {
-    /// The stage that decides; `None` before any was run.
+    /// The look that decides; `None` before any.
     fn last(&self) -> Option<&Gate> {
         self.stages.last()
     }
@@ -90,7 +90,7 @@ fn text(sides: &GateSides<'_>) -> String {
         visible(sides.base),
         visible(sides.candidate)
     );
-    let _ = writeln!(out, "{}\n", rows::stages(sides.stages));
+    let _ = writeln!(out, "{}\n", rows::looks(sides.stages));
     let table = |grid: Vec<Vec<String>>, words: usize| {
         let grid: Vec<Vec<String>> =
             grid.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
@@ -116,7 +116,7 @@ fn markdown(sides: &GateSides<'_>, most: usize) -> String {
         "- base: {}\n- candidate: {}\n- {}\n",
         code(sides.base),
         code(sides.candidate),
-        escape(&rows::stages(sides.stages))
+        escape(&rows::looks(sides.stages))
     );
     table(&mut out, rows::lines(gate), most, "lines");
     table(&mut out, rows::exact(gate, true), most, "counts");

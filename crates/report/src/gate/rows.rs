@@ -5,19 +5,20 @@ use pushbench_analysis::compare::gate as verdict;
 use pushbench_analysis::compare::gate::{Exact, Gate, Line, Outcome, place};
 use pushbench_core::units;
 
-/// How the stages went, in a line.
-pub fn stages(stages: &[Gate]) -> String {
+/// How the looks went, in a line; of gates of earlier versions the stages.
+pub fn looks(looks: &[Gate]) -> String {
     let one = |g: &Gate| {
-        let outcome = match (g.verdict, g.stage < stages.len()) {
+        let outcome = match (g.verdict, g.stage < looks.len()) {
             _ if g.failure.is_some() => "ended by a failure",
             (_, true) => "left open",
             (Outcome::Passed | Outcome::Waived, _) => "passed",
             (Outcome::Regression, _) => "failed",
             (Outcome::CannotTell | Outcome::NotQualified, _) => "cannot tell",
         };
-        format!("stage {}: {}/{} blocks, {outcome}", g.stage, g.blocks_valid, g.blocks_run)
+        let word = if g.looks_planned.is_some() { "look" } else { "stage" };
+        format!("{word} {}: {}/{} blocks, {outcome}", g.stage, g.blocks_valid, g.blocks_run)
     };
-    stages.iter().map(one).collect::<Vec<_>>().join(" · ")
+    looks.iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
 /// Judged lines under a heading, the worst first.

@@ -1,5 +1,5 @@
 //! The gate as a page: the verdict, each judged line beside what is allowed, what was counted, the null,
-//! the stages, and how to repeat it.
+//! the looks, and how to repeat it.
 
 use crate::chart::{Chart, gate as chart};
 use crate::gate::{GateSides, rows};
@@ -23,12 +23,12 @@ pub struct Source<'a> {
 /// The page of a gate.
 pub fn render(sides: &GateSides<'_>, source: Source<'_>) -> String {
     let (title, body) = match sides.stages.last() {
-        None => ("pushbench gate".to_owned(), html! { h1 { "No stage was finished" } }),
+        None => ("pushbench gate".to_owned(), html! { h1 { "Nothing was judged" } }),
         Some(gate) => (format!("pushbench gate: {}", gate.scenario), body(sides, gate, source)),
     };
     let bar = html! {
         nav aria-label="Sections" {
-            @for (id, name) in [("verdict", "Verdict"), ("counted", "Counted"), ("stages", "Stages"), ("repeat", "Repeat")] {
+            @for (id, name) in [("verdict", "Verdict"), ("counted", "Counted"), ("looks", "Looks"), ("repeat", "Repeat")] {
                 a href={ "#" (id) } { (name) }
             }
         }
@@ -49,23 +49,28 @@ fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
             }
             section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) }
             section id="counted" { (heading(2, None, &html! { "Counts: compared without statistics" })) (counted(gate)) }
-            section id="stages" {
-                (heading(2, None, &html! { "Stages" }))
-                p { (rows::stages(sides.stages)) }
-                p.soft { "A stage that cannot decide is followed by one with twice as many blocks, on new data. The last stage gives the verdict." }
+            section id="looks" {
+                (heading(2, None, &html! { "Looks" }))
+                p { (rows::looks(sides.stages)) }
+                p.soft { "A look judges all blocks so far. One that cannot decide is followed by another after half as many blocks again, until the time is used up. The levels of the looks add up to that of the gate." }
                 @for earlier in &sides.stages[..sides.stages.len() - 1] {
-                    details.data { summary { "Stage " (earlier.stage) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines of stage {}", earlier.stage), &rows::lines(earlier))) }
+                    details.data { summary { "Look " (earlier.stage) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines of look {}", earlier.stage), &rows::lines(earlier))) }
                 }
             }
             section id="repeat" {
                 (heading(2, None, &html! { "Run it again" }))
                 (command("The same gate again, on this machine", source.command))
                 (command("The same verdict, from the records", &format!("pushbench report {}", shell_words::quote(source.dir))))
-                (command("All figures of a stage, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/stage-{}", source.dir, gate.stage)))))
-                p.soft { "Measured by pushbench " (source.pushbench) ". Every stage keeps its raw records in a directory of its own." }
+                (command("All figures of its blocks, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/{}", source.dir, records(gate))))))
+                p.soft { "Measured by pushbench " (source.pushbench) ". The raw records are kept." }
             }
         }
     }
+}
+
+/// The directory of a gate's records; those of earlier versions had one for each stage.
+fn records(gate: &Gate) -> String {
+    if gate.looks_planned.is_some() { "blocks".to_owned() } else { format!("stage-{}", gate.stage) }
 }
 
 fn verdict(gate: &Gate) -> Markup {

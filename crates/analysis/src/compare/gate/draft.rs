@@ -3,9 +3,8 @@
 use crate::compare::Ratio;
 use crate::compare::gate::evidence::Evidence;
 use crate::compare::gate::waiver::Waiver;
-use crate::compare::gate::{ALPHA, BETA, EARLY, EARLY_BEYOND, Line, Margin, Outcome, Settings};
+use crate::compare::gate::{ALPHA, Line, Look, Margin, Outcome, Settings};
 use crate::stats::Interval;
-use crate::stats::effect::Effect;
 use pushbench_core::record::metrics::{Family, Metric, Unit};
 use pushbench_core::scenario::Setting;
 use pushbench_core::units;
@@ -13,8 +12,10 @@ use pushbench_core::units;
 /// Confidence of the published intervals, and of the null's.
 const CONFIDENCE: f64 = 0.95;
 
-/// Why no time decides when the null is wide or shifted.
+/// Why nothing passes when the null is wide or shifted, and fails only what exceeds the margin by as much.
 pub(crate) const NOT_CLEAN: &str = "the null is not clean";
+/// Why a line is neither.
+const WITHIN: &str = "the allowed slow-down lies within the interval";
 
 /// What a line is about.
 pub struct Subject<'a> {
@@ -72,7 +73,6 @@ impl Draft {
             blocks: evidence.blocks,
             outcome,
             why,
-            decisive: false,
         };
         Draft { line, evidence, own_margin: margin.share.ln_1p(), allowed, p, level: ALPHA }
     }
@@ -88,83 +88,78 @@ impl Draft {
     }
 
     /// The line with its outcome.
-    pub fn line(mut self, settings: &Settings) -> Line {
+    pub fn line(mut self, settings: &Settings, look: &Look) -> Line {
         let low = self.evidence.slow_down.and_then(|e| e.low(self.level));
-        let high = self.evidence.slow_down.and_then(|e| e.high(BETA));
+        let high = self.evidence.slow_down.and_then(|e| e.high(look.beta()));
         self.line.adjusted_low = low.map(f64::exp);
         self.line.upper = high.map(f64::exp);
-        self.line.difference =
-            self.evidence.difference.and_then(|d| Some([d.low(ALPHA)?, d.high(BETA)?]));
+        self.line.difference = self
+            .evidence
+            .difference
+            .and_then(|d| Some([d.low(look.alpha())?, d.high(look.beta())?]));
         if let (Some(_), Some(low), Some(high)) = (self.p, low, high) {
-            let (outcome, why) = self.outcome(low, high, settings);
-            self.line.decisive = outcome == Outcome::Regression && self.is_decisive(settings);
-            (self.line.outcome, self.line.why) = (outcome, why);
+            (self.line.outcome, self.line.why) = self.outcome(low, high, settings, look);
         }
         self.line
     }
 
-    fn outcome(&self, low: f64, high: f64, settings: &Settings) -> (Outcome, Option<String>) {
+    fn outcome(
+        &self,
+        low: f64,
+        high: f64,
+        settings: &Settings,
+        look: &Look,
+    ) -> (Outcome, Option<String>) {
         let cannot = |why: &str| (Outcome::CannotTell, Some(why.to_owned()));
-        if let Some(why) = self.null_is_not_clean() {
-            return cannot(why);
-        }
+        let Some(null) = self.evidence.null.and_then(|n| n.interval(CONFIDENCE)) else {
+            return cannot("this gate has no null");
+        };
+        // By how much the base may differ from itself here.
+        let reach = null.high.max(-null.low);
+        let clean = reach <= self.own_margin;
         let least = settings.min_difference_ns;
         let least_text = units::nanos_text(least);
         let in_time = self.line.difference.filter(|_| self.line.unit == Unit::Nanoseconds.name());
         let too_short = in_time.is_some_and(|[_, high]| high < least);
-        // Lag on both sides makes a slower candidate look alike.
-        let hidden = self.evidence.unlagged.map(|e| e.and_then(|e| e.high(BETA)));
-        let hidden = hidden.is_some_and(|high| high.is_none_or(|high| high >= self.allowed));
-        if high < self.allowed && hidden && !too_short {
-            return cannot("without the driver's own lag it may exceed what is allowed");
+        if clean {
+            // Lag on both sides makes a slower candidate look alike.
+            let hidden = self.evidence.unlagged.map(|e| e.and_then(|e| e.high(look.beta())));
+            let hidden = hidden.is_some_and(|high| high.is_none_or(|high| high >= self.allowed));
+            if high < self.allowed && hidden && !too_short {
+                return cannot("without the driver's own lag it may exceed what is allowed");
+            }
+            if high < self.own_margin {
+                return (Outcome::Passed, None);
+            }
+            if high < self.allowed {
+                return (Outcome::Waived, None);
+            }
+            if too_short {
+                return (Outcome::Passed, Some(format!("less than {least_text}")));
+            }
         }
-        if high < self.own_margin {
-            return (Outcome::Passed, None);
-        }
-        if high < self.allowed {
-            return (Outcome::Waived, None);
-        }
-        if too_short {
-            return (Outcome::Passed, Some(format!("less than {least_text}")));
-        }
-        if low <= self.allowed {
-            return cannot("the allowed slow-down lies within the interval");
+        let needed = self.allowed + if clean { 0.0 } else { reach };
+        if low <= needed {
+            return cannot(if clean { WITHIN } else { NOT_CLEAN });
         }
         if in_time.is_some_and(|[low, _]| low <= least) {
             let why = format!("beyond the margin, but not certainly by more than {least_text}");
             return (Outcome::CannotTell, Some(why));
         }
         let stands = self.evidence.unlagged.map(|e| e.and_then(|e| e.low(self.level)));
-        if stands.is_some_and(|low| low.is_none_or(|low| low <= self.allowed)) {
+        if stands.is_some_and(|low| low.is_none_or(|low| low <= needed)) {
             return cannot("does not hold without the driver's own lag");
         }
-        (Outcome::Regression, None)
+        (Outcome::Regression, (!clean).then(|| beyond_the_null(reach)))
     }
+}
 
-    /// Whether a regression is beyond doubt, so that no second stage is needed.
-    fn is_decisive(&self, settings: &Settings) -> bool {
-        let above = |effect: Option<Effect>, bound: f64| {
-            let low = effect.and_then(|e| e.low(self.level * EARLY));
-            low.is_some_and(|low| low > EARLY_BEYOND * bound)
-        };
-        let in_time = self.line.unit == Unit::Nanoseconds.name();
-        above(self.evidence.slow_down, self.allowed)
-            && self.evidence.unlagged.is_none_or(|effect| above(effect, self.allowed))
-            && (!in_time
-                || self.evidence.difference.is_none()
-                || above(self.evidence.difference, settings.min_difference_ns))
-    }
-
-    /// The base against itself must lie inside the margin, or this machine cannot tell today.
-    fn null_is_not_clean(&self) -> Option<&'static str> {
-        match self.evidence.null.and_then(|n| n.interval(CONFIDENCE)) {
-            None => Some("this gate has no null"),
-            Some(null) if null.low < -self.own_margin || null.high > self.own_margin => {
-                Some(NOT_CLEAN)
-            }
-            Some(_) => None,
-        }
-    }
+/// Why a line fails though the null is not clean.
+fn beyond_the_null(reach: f64) -> String {
+    format!(
+        "the null reaches {:.1} %, and the slow-down exceeds the margin by more",
+        reach.exp_m1() * 100.0
+    )
 }
 
 /// Why a metric is not judged whose equal builds differ on average.

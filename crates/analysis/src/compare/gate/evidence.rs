@@ -31,7 +31,10 @@ pub struct Evidence {
 impl Evidence {
     /// A metric of one transport at one point.
     pub fn of(pair: &Pairs<'_>, metric: &Metric) -> Evidence {
-        let values = |of: Source| Values::of(&pair.base, &pair.candidate, pair.paired, of);
+        let values = |of: Source| {
+            let values = Values::of(&pair.base, &pair.candidate, pair.paired, of)?;
+            Some(Values { runs: pair.runs.clone(), ..values })
+        };
         let found = values(metric.value);
         let null = pair.null.as_ref().and_then(|(a, b)| Values::of(a, b, true, metric.value));
         let unlagged = metric.without_lag.map(values);

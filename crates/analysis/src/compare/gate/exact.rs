@@ -1,8 +1,8 @@
 //! What is counted, not estimated: outcomes, order, connections, bytes, keeping up.
 
 use crate::compare::gate::pairs::Pairs;
-use crate::compare::gate::{Exact, Outcome};
-use crate::stats::counts::by_chance;
+use crate::compare::gate::{Exact, FEWEST, Outcome};
+use crate::stats::counts::{by_chance, by_chance_in_blocks};
 use pushbench_core::record::trial::Trial;
 
 /// Bytes and connections per event may grow by this much: hand-shakes of replaced connections spread
@@ -18,7 +18,7 @@ const NO_EVENT: &str = "no event was sent";
 /// A count over trials; `None` where it cannot be counted.
 type Count = fn(&Trial) -> Option<u64>;
 
-/// Outcomes and order: none is fine, one more than none is not.
+/// Outcomes and order: none is fine, some that repeat are not.
 const COUNTS: [(&str, Count); 6] = [
     ("failed", |t| Some(t.account.measured.failed)),
     ("timed out", |t| Some(t.account.measured.timed_out)),
@@ -47,9 +47,13 @@ pub fn overloaded(trials: &[&Trial]) -> bool {
     2 * trials.iter().filter(|t| t.judged.overloaded).count() > trials.len()
 }
 
-/// How often an arm must have fallen behind alone before it is its own doing.
-const FALLEN_BEHIND: u64 = 3;
-/// More blocks change nothing where chance would let only the candidate fall behind this seldom.
+/// In how many blocks something must have happened to the candidate alone before it is its own doing: a stall of the
+/// machine strikes any arm. Where each of three arms meets such a stall equally often, three blocks of the candidate and
+/// none of the two others come by chance in 1.1 % of the gates at most.
+const OFTEN: u64 = 3;
+/// What happened in fewer blocks of the candidate passes after so many blocks without it.
+const NOT_AGAIN: usize = FEWEST;
+/// More blocks change nothing where chance would let this happen only to the candidate this seldom.
 const BEYOND_DOUBT: f64 = 0.00001;
 /// The count that depends on the machine's day.
 pub(crate) const KEEPING_UP: &str = "share of blocks overloaded";
@@ -66,8 +70,8 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
     let again = null.filter(|_| pairs.paired).unwrap_or_default();
     let known = (base.0 + again.0, base.1 + again.1);
     let most = |(n, of): (u64, u64)| 2 * n > of;
-    let certain =
-        known.0 == 0 && candidate.0 >= FALLEN_BEHIND || by_chance(candidate, known) < CHANCE;
+    let chance = by_chance_in_blocks(candidate, known);
+    let certain = known.0 == 0 && candidate.0 >= OFTEN || chance < CHANCE;
     let (outcome, why) = match (most(base), most(candidate)) {
         (true, _) => (
             Outcome::CannotTell,
@@ -85,9 +89,8 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
         (false, false) => (Outcome::Passed, None),
     };
     let shares = [share(base), share(candidate), null.and_then(share)];
-    let decisive = known.0 == 0 && by_chance(candidate, known) < BEYOND_DOUBT;
     Exact {
-        decisive: decisive && outcome == Outcome::Regression,
+        decisive: known.0 == 0 && chance < BEYOND_DOUBT && outcome == Outcome::Regression,
         ..row(pairs, KEEPING_UP, shares, outcome, why)
     }
 }
@@ -105,26 +108,58 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     if due(&pairs.base) == 0 || due(&pairs.candidate) == 0 {
         return row(pairs, what, [None; 3], Outcome::CannotTell, Some(NO_EVENT));
     }
-    let (outcome, why) = match (base, candidate) {
-        (Some(_), Some(0)) => (Outcome::Passed, None),
-        (Some(_), Some(n)) if known == 0 => {
-            (Outcome::Regression, (n > 0).then_some("the base has none"))
-        }
+    let known_blocks = pairs.base.len() + again.map_or(0, Vec::len);
+    let (outcome, why, decisive) = match (base, candidate) {
+        (Some(_), Some(0)) => (Outcome::Passed, None, false),
+        (Some(_), Some(_)) if known == 0 => only_candidate(&pairs.candidate, known_blocks, count),
         (Some(_), Some(n)) => {
-            match by_chance((n, due(&pairs.candidate)), (known, known_due)) < CHANCE {
-                true => {
-                    (Outcome::Regression, Some("more than the base's own count and chance explain"))
+            let chance = by_chance((n, due(&pairs.candidate)), (known, known_due));
+            match chance < CHANCE {
+                true => (
+                    Outcome::Regression,
+                    Some("more than the base's own count and chance explain".to_owned()),
+                    chance < BEYOND_DOUBT,
+                ),
+                false => {
+                    let why = "within chance of the base's own count";
+                    (Outcome::Passed, Some(why.to_owned()), false)
                 }
-                false => (Outcome::Passed, Some("within chance of the base's own count")),
             }
         }
         (Some(_), None) => {
-            (Outcome::Regression, Some("can no longer be counted: answers no longer carry an id"))
+            let why = "can no longer be counted: answers no longer carry an id";
+            (Outcome::Regression, Some(why.to_owned()), true)
         }
-        (None, _) => (Outcome::Passed, None),
+        (None, _) => (Outcome::Passed, None, false),
     };
     let float = |n: Option<u64>| n.map(|n| n as f64);
-    row(pairs, what, [float(base), float(candidate), float(null)], outcome, why)
+    let counts = [float(base), float(candidate), float(null)];
+    Exact { decisive, why, ..row(pairs, what, counts, outcome, None) }
+}
+
+/// What happened to the candidate and never to the base or the null. Once may be the machine: it has to repeat.
+fn only_candidate(
+    candidate: &[&Trial],
+    known_blocks: usize,
+    count: Count,
+) -> (Outcome, Option<String>, bool) {
+    let happened = |t: &&Trial| count(t).is_some_and(|n| n > 0);
+    let blocks = candidate.iter().filter(|t| happened(t)).count() as u64;
+    let since = candidate.iter().rev().take_while(|t| !happened(t)).count();
+    let of = candidate.len() as u64;
+    let chance = by_chance_in_blocks((blocks, of), (0, known_blocks as u64));
+    if blocks >= OFTEN {
+        let why = format!("in {blocks} blocks, and in none of the base");
+        return (Outcome::Regression, Some(why), chance < BEYOND_DOUBT);
+    }
+    let in_blocks = if blocks == 1 { "in 1 block" } else { "in 2 blocks" };
+    match since >= NOT_AGAIN {
+        true => (Outcome::Passed, Some(format!("{in_blocks}, and not again in {since}")), false),
+        false => {
+            let why = format!("{in_blocks} only: it fails if it repeats");
+            (Outcome::CannotTell, Some(why), false)
+        }
+    }
 }
 
 fn rated(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {

@@ -8,7 +8,7 @@ use crate::compare::gate::pairs;
 use crate::compare::gate::pairs::{Found, Pairs, setting_text};
 use crate::compare::gate::waiver::State;
 use crate::compare::gate::{
-    ALPHA, Exact, Gate, Line, Outcome, SCHEMA, Settings, WaiverUse, exact, ratio, sentence,
+    Exact, Gate, Line, Look, Outcome, SCHEMA, Settings, WaiverUse, exact, ratio, sentence,
 };
 use crate::compare::trust::beside_others;
 use crate::stats;
@@ -19,48 +19,62 @@ use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::Setting;
 use std::collections::BTreeSet;
 
-/// Judges a run in which base, candidate and null are arms.
-pub fn judge(run: &StoredRun, candidate: &str, settings: &Settings, stage: usize) -> Gate {
-    let mut gate = decide(run, pairs::within(run, candidate), settings, stage, incomplete(run));
-    if stage == 1 && gate.lines.iter().any(|l| l.decisive) {
-        gate.notes.push(ONE_STAGE.to_owned());
-    }
+/// Judges a run in which base, candidate and null are arms, as it was at this look.
+pub fn judge(run: &StoredRun, candidate: &str, settings: &Settings, look: &Look) -> Gate {
+    let gate = decide(run, pairs::within(run, candidate), settings, look, incomplete(run));
     completeness::differences(run).into_iter().fold(gate, Gate::left_open)
 }
 
-/// Judges a candidate measured now against an arm of a stored run. `differs`: what the machines and
-/// programs of both do not have in common; that, or blocks of another kind, make the verdict advisory.
+/// Judges a candidate measured now against an arm of stored runs, of which there is one at least. `differs`: what the
+/// machines and programs do not have in common; that, blocks of another kind, or too few runs to know how much runs of
+/// one build differ, make it advice.
 pub fn judge_against(
-    stored: &StoredRun,
+    stored: &[StoredRun],
     arm: &str,
     now: &StoredRun,
     settings: &Settings,
-    mut differs: Vec<String>,
+    differs: Vec<String>,
 ) -> Gate {
-    differs.extend(pairs::designs_differ(stored, now));
-    let of_stored = |reason: &String| format!("the stored run: {reason}");
-    let mut gate = decide(now, pairs::against(stored, arm, now), settings, 1, incomplete(now));
-    if !stored.header.complete || stored.cut {
-        let note = "the stored run is incomplete: its finished part is the base";
+    let mut advisory = Vec::new();
+    if stored.len() < FEWEST_RUNS {
+        let runs = if stored.len() == 1 {
+            "1 stored run"
+        } else {
+            &format!("{} stored runs", stored.len())
+        };
+        advisory.push(format!(
+            "{runs}, {FEWEST_RUNS} of this machine are needed to know how much runs of one build differ"
+        ));
+    }
+    advisory.extend(differs);
+    for run in stored {
+        let found = pairs::designs_differ(run, now);
+        advisory
+            .extend(found.into_iter().filter(|line| !advisory.contains(line)).collect::<Vec<_>>());
+    }
+    let found = pairs::against(stored, arm, now);
+    let mut gate = decide(now, found, settings, &Look::only(), incomplete(now));
+    if stored.iter().any(|run| !run.header.complete || run.cut) {
+        let note = "a stored run is incomplete: its finished part is the base";
         gate.notes.push(note.to_owned());
     }
-    if !differs.is_empty() {
-        if gate.verdict == Outcome::Regression {
-            gate.verdict = Outcome::CannotTell;
-        }
-        gate.advisory = Some(differs);
+    if !advisory.is_empty() {
+        gate.verdict = Outcome::CannotTell;
+        gate.advisory = Some(advisory);
     }
     gate.sentence = sentence::closing(&gate);
-    let mut differ: Vec<String> = completeness::differences(stored).iter().map(of_stored).collect();
+    let of_stored = |reason: &String| format!("the stored run: {reason}");
+    let of_each = |run| completeness::differences(run).iter().map(of_stored).collect::<Vec<_>>();
+    let mut differ: Vec<String> = stored.iter().flat_map(of_each).collect();
     differ.extend(completeness::differences(now));
     differ.into_iter().fold(gate, Gate::left_open)
 }
 
+/// Stored runs from which it is known how much runs of one build differ.
+pub const FEWEST_RUNS: usize = 5;
+
 /// What a gate can judge where driver and target share a CPU.
 const CPU_METRIC: &str = "target_usage.cpu_ns_per_event";
-
-/// Why one stage is enough.
-const ONE_STAGE: &str = "one stage is enough: even at 1/25 of the significance level the slow-down exceeds twice the allowed one";
 
 /// Why a run that was cut short does not pass.
 fn incomplete(run: &StoredRun) -> Vec<String> {
@@ -73,14 +87,14 @@ fn decide(
     run: &StoredRun,
     found: Found<'_>,
     settings: &Settings,
-    stage: usize,
+    look: &Look,
     open: Vec<String>,
 ) -> Gate {
     let mut drafts: Vec<Draft> = found.pairs.iter().flat_map(|p| of_pair(p, settings)).collect();
     if settings.ratio {
         drafts.extend(ratio::all(&found.pairs, settings));
     }
-    let lines = lines(drafts, settings);
+    let lines = lines(drafts, settings, look);
     let exact: Vec<Exact> = found.pairs.iter().flat_map(exact::all).collect();
     let waivers = waivers(settings, &run.header.scenario, &lines);
     let fewest = found.pairs.iter().min_by_key(|p| p.blocks());
@@ -93,7 +107,9 @@ fn decide(
     let mut gate = Gate {
         schema: SCHEMA,
         scenario: run.header.scenario.clone(),
-        stage,
+        stage: look.number,
+        looks_planned: (!look.begun.is_empty()).then_some(look.planned),
+        error_share: look.share,
         blocks_valid: valid,
         blocks_run: run_blocks,
         verdict: Outcome::Passed,
@@ -148,13 +164,13 @@ fn of_pair(pair: &Pairs<'_>, settings: &Settings) -> Vec<Draft> {
 }
 
 /// All lines of a gate: what is judged together is adjusted together, by Holm's procedure.
-pub(super) fn lines(mut drafts: Vec<Draft>, settings: &Settings) -> Vec<Line> {
+pub(super) fn lines(mut drafts: Vec<Draft>, settings: &Settings, look: &Look) -> Vec<Line> {
     let judged: Vec<&mut Draft> = drafts.iter_mut().filter(|d| d.p().is_some()).collect();
     let p: Vec<f64> = judged.iter().filter_map(|d| d.p()).collect();
-    for (draft, confidence) in judged.into_iter().zip(stats::holm_confidences(&p, ALPHA)) {
+    for (draft, confidence) in judged.into_iter().zip(stats::holm_confidences(&p, look.alpha())) {
         draft.judge_at(1.0 - confidence);
     }
-    drafts.into_iter().map(|d| d.line(settings)).collect()
+    drafts.into_iter().map(|d| d.line(settings, look)).collect()
 }
 
 /// Anything worse than passing decides, the worst first.

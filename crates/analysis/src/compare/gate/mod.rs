@@ -1,14 +1,15 @@
 //! Whether a candidate is slower than its base: the gate. Pure; the same records give the same verdict.
 //!
-//! What is exact (outcomes, connections, bytes, keeping up) always decides. A time decides only where the
-//! base, measured once more in the same blocks (the null), shows that this machine can tell: the lower
-//! bound of the slow-down, Holm-adjusted over all lines that are judged, must lie above the margin. It
-//! passes when the upper bound lies below; between the two the gate cannot tell.
+//! What is exact (outcomes, connections, bytes, keeping up) always decides. A time fails where the lower bound of the
+//! slow-down, Holm-adjusted over all lines that are judged, lies above the margin, and passes where the upper bound lies
+//! below; between the two the gate cannot tell, and looks again after more blocks. The base, measured once more in the
+//! same blocks (the null), must lie within the margin, or the slow-down must exceed the margin by as much as the null may.
 
 mod draft;
 mod evidence;
 mod exact;
 mod judge;
+pub mod looks;
 pub mod margin;
 mod pairs;
 pub mod qualification;
@@ -25,7 +26,8 @@ mod tests;
 mod values;
 pub mod waiver;
 
-pub use judge::{judge, judge_against, place};
+pub use judge::{FEWEST_RUNS, judge, judge_against, place};
+pub use looks::Look;
 pub use margin::{Margin, MarginSource};
 pub use sentence::{change, percent, value};
 pub use waiver::{State, Waiver};
@@ -34,31 +36,15 @@ use crate::compare::{FEWEST_BLOCKS, Ratio, cpu_measured};
 use pushbench_core::scenario::Setting;
 use serde::{Deserialize, Serialize};
 
-/// Blocks of the first stage: enough to let an equal build pass at the usual noise.
-pub const BLOCKS: usize = 12;
-/// The second stage decides about what the first one could not let pass, with this many times as
-/// many blocks.
-pub(crate) const LONGER: usize = 2;
-
-/// Blocks of a stage, from 1.
-pub fn blocks(first: usize, stage: usize) -> usize {
-    if stage == 1 { first } else { first * LONGER }
-}
-
 /// Version of the gate's JSON.
 pub const SCHEMA: u32 = 1;
 /// The metrics that are judged by default.
 pub const JUDGED: [&str; 4] =
     ["service.p50", "response.p50", "throughput", "target_usage.cpu_ns_per_event"];
-/// Probability of a false alarm over all judged lines of a gate: the lower half of a 95 % interval.
+/// Probability of a false alarm over all judged lines and all looks of a gate: the lower half of a 95 % interval.
 pub(crate) const ALPHA: f64 = 0.025;
-/// Probability of calling a slow-down of exactly the margin smaller than it.
+/// Probability of calling a slow-down of exactly the margin smaller than it, over all looks.
 pub(crate) const BETA: f64 = 0.05;
-/// A first stage is enough where the lower bound at this part of the level …
-pub(crate) const EARLY: f64 = 1.0 / 25.0;
-/// … lies above this many times what is allowed (on the log scale). Stopping for less would raise the rate of
-/// false alarms of two stages above that of the second.
-pub(crate) const EARLY_BEYOND: f64 = 2.0;
 /// The fewest blocks that any verdict needs.
 pub const FEWEST: usize = FEWEST_BLOCKS;
 
@@ -160,9 +146,6 @@ pub struct Line {
     pub outcome: Outcome,
     /// Why, where that needs saying.
     pub why: Option<String>,
-    /// A regression that is beyond doubt after any stage: the lower bound at a 25th of the level lies above
-    /// twice what is allowed.
-    pub(crate) decisive: bool,
 }
 
 impl Line {
@@ -227,15 +210,19 @@ pub struct Failure {
     pub exit_code: u8,
 }
 
-/// The verdict of one stage.
+/// The verdict of one look at the blocks so far; of gates of earlier versions, that of a stage with blocks of its own.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gate {
     /// Version of this structure.
     pub schema: u32,
     /// The scenario's name.
     pub scenario: String,
-    /// The stage that this is the verdict of, from 1.
+    /// The look or stage that this is the verdict of, from 1.
     pub stage: usize,
+    /// Looks that were planned; `null` for stages of earlier versions.
+    pub looks_planned: Option<usize>,
+    /// Part of the error that this look spent, 0 to 1.
+    pub error_share: f64,
     /// Valid blocks of the point that has fewest.
     pub blocks_valid: usize,
     /// Blocks run at that point.
@@ -256,20 +243,22 @@ pub struct Gate {
     pub open: Vec<String>,
     /// What else to know before believing it.
     pub notes: Vec<String>,
-    /// Differences from the stored run apart from the candidate, if there is one: then nothing fails.
+    /// Why a comparison with stored runs is advice and no verdict.
     pub advisory: Option<Vec<String>>,
-    /// What ended the gate in this stage: then there is no verdict.
+    /// What ended the gate then: there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
 
 impl Gate {
-    /// A stage without stored records.
+    /// A gate without stored records.
     pub fn without_records(scenario: &str) -> Gate {
         let mut gate = Gate {
             schema: SCHEMA,
             scenario: scenario.to_owned(),
             stage: 1,
+            looks_planned: None,
+            error_share: 1.0,
             blocks_valid: 0,
             blocks_run: 0,
             verdict: Outcome::CannotTell,
@@ -313,11 +302,11 @@ impl Gate {
         }
     }
 
-    /// Whether a longer stage on fresh data may change the verdict. It does not change what is beyond
-    /// doubt, and neither does it an expired waiver.
+    /// Whether more blocks may change the verdict. They do not change a slow-down that was found, a count beyond
+    /// doubt, or an expired waiver.
     pub fn wants_more(&self) -> bool {
         let decided = self.exact.iter().any(|e| e.decisive)
-            || self.lines.iter().any(|l| l.decisive)
+            || self.lines.iter().any(|l| l.outcome == Outcome::Regression)
             || !self.missing.is_empty()
             || self.waivers.iter().any(|w| w.state == State::Expired);
         let open = |o: Outcome| matches!(o, Outcome::Regression | Outcome::CannotTell);

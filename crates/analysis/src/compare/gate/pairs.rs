@@ -14,8 +14,10 @@ pub struct Pairs<'a> {
     pub setting: Setting,
     pub scenario: &'a Scenario,
     pub transport: String,
-    /// Valid trials.
+    /// Valid trials; of stored runs those of one run after the other.
     pub base: Side<'a>,
+    /// Trials of each stored run in `base`; empty when base and candidate were measured in the same blocks.
+    pub runs: Vec<usize>,
     pub candidate: Side<'a>,
     /// Two sides of the same program, block by block.
     pub null: Option<(Side<'a>, Side<'a>)>,
@@ -60,6 +62,7 @@ pub fn within<'a>(run: &'a StoredRun, candidate: &str) -> Found<'a> {
                 setting: point.setting.clone(),
                 scenario: &point.scenario,
                 base: valid(base),
+                runs: Vec::new(),
                 candidate: valid(tried),
                 null: arm(NULL).map(|null| (valid(base), valid(null))),
                 transport,
@@ -74,48 +77,76 @@ pub fn within<'a>(run: &'a StoredRun, candidate: &str) -> Found<'a> {
     found
 }
 
-/// A stored run's arm against a candidate measured now; the null is the candidate once more.
-pub fn against<'a>(stored: &'a StoredRun, arm: &str, now: &'a StoredRun) -> Found<'a> {
+/// An arm of stored runs against a candidate measured now; the null is the candidate once more.
+pub fn against<'a>(stored: &'a [StoredRun], arm: &str, now: &'a StoredRun) -> Found<'a> {
     let mut found = Found::default();
     for (index, point) in now.header.points.iter().enumerate() {
+        let mut base = StoredArm::default();
+        for run in stored {
+            if let Err(what) = base.add(run, &point.setting, arm) {
+                found.missing.push(format!("{what} in the stored run"));
+            }
+        }
+        let Some(transport) = base.transport else { continue };
         let trials = Trials::of(now, index);
-        let same = |p: &&(usize, &PointHeader)| p.1.setting == point.setting;
-        let all: Vec<_> = stored.header.points.iter().enumerate().collect();
-        let Some((old, old_point)) = all.iter().find(same) else {
-            found.missing.push(format!("{} in the stored run", setting_text(&point.setting)));
-            continue;
-        };
-        let old_trials = Trials::of(stored, *old);
-        let Some(base) = old_point.arms.iter().position(|a| a.label == arm) else {
-            found.missing.push(format!("{arm} in the stored run"));
-            continue;
-        };
-        let transport = old_point.arms[base].transport.clone();
         let mine = |target| position(point, &transport, target);
         let (Some(tried), Some(again)) = (mine(crate::compare::gate::CANDIDATE), mine(NULL)) else {
             found.missing.push(format!("{transport}@{}", crate::compare::gate::CANDIDATE));
             continue;
         };
+        let shared = |run: &StoredRun| !run.header.shared_cpus().is_empty();
         found.pairs.push(Pairs {
             setting: point.setting.clone(),
             scenario: &point.scenario,
-            base: old_trials.of_arm(base),
+            base: base.valid,
+            runs: base.runs,
             candidate: trials.of_arm(tried),
             null: Some((trials.of_arm(tried), trials.of_arm(again))),
             transport,
             paired: false,
-            shared_cpu: [stored, now].iter().any(|run| !run.header.shared_cpus().is_empty()),
-            with_voided: (whole(&old_trials, base), whole(&trials, tried)),
-            invalid: [invalid(&old_trials, base), invalid(&trials, tried)],
+            shared_cpu: shared(now) || stored.iter().any(shared),
+            with_voided: (base.whole, whole(&trials, tried)),
+            invalid: [base.invalid, invalid(&trials, tried)],
             blocks_run: trials.blocks.len(),
         });
     }
-    for point in &stored.header.points {
-        if !now.header.points.iter().any(|p| p.setting == point.setting) {
-            found.missing.push(format!("{} in this run", setting_text(&point.setting)));
+    let points = stored.iter().flat_map(|run| &run.header.points);
+    for point in points {
+        let line = format!("{} in this run", setting_text(&point.setting));
+        let here = now.header.points.iter().any(|p| p.setting == point.setting);
+        if !here && !found.missing.contains(&line) {
+            found.missing.push(line);
         }
     }
     found
+}
+
+/// The trials of an arm at one point of stored runs.
+#[derive(Default)]
+struct StoredArm<'a> {
+    transport: Option<String>,
+    valid: Side<'a>,
+    runs: Vec<usize>,
+    whole: Side<'a>,
+    invalid: usize,
+}
+
+impl<'a> StoredArm<'a> {
+    /// Adds a run, or says what it lacks.
+    fn add(&mut self, run: &'a StoredRun, setting: &Setting, arm: &str) -> Result<(), String> {
+        let index = run.header.points.iter().position(|p| p.setting == *setting);
+        let index = index.ok_or_else(|| setting_text(setting))?;
+        let arms = &run.header.points[index].arms;
+        let at = arms.iter().position(|a| a.label == arm).ok_or_else(|| arm.to_owned())?;
+        let trials = Trials::of(run, index);
+        let valid = trials.of_arm(at);
+        self.transport = Some(arms[at].transport.clone());
+        self.runs.push(valid.len());
+        self.valid.extend(valid);
+        self.whole.extend(whole(&trials, at));
+        self.invalid += invalid(&trials, at);
+        Ok(())
+    }
 }
 
 /// A point by what is swept, for messages.

@@ -2,7 +2,7 @@
 //! on purpose.
 
 use crate::compare::gate::margin::{FEWEST_NULLS, bias, mean_of_nulls};
-use crate::compare::gate::{BASE, Gate, Line, NULL, Outcome, Settings, judge};
+use crate::compare::gate::{BASE, Gate, Line, Look, NULL, Outcome, Settings, judge};
 use crate::stats;
 use pushbench_core::record::run::StoredRun;
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,11 @@ pub struct Header {
     pub transport: String,
     /// What is judged.
     pub settings: Settings,
-    /// Blocks of a gate's first stage.
+    /// Blocks of a gate before its first look.
     pub blocks: usize,
+    /// How long a gate may take, s; 0 in those of versions that had two stages.
+    #[serde(default)]
+    pub at_most_s: f64,
     /// Gates in all.
     pub gates: usize,
     /// Gates with slower candidates.
@@ -45,9 +48,11 @@ pub struct Tried {
     pub candidate: String,
     /// The verdict.
     pub verdict: Outcome,
-    /// The stage that gave it.
-    pub stage: usize,
-    /// A second stage is wanted and not there yet.
+    /// The look that gave it.
+    pub look: usize,
+    /// Valid blocks until then.
+    pub blocks: usize,
+    /// More blocks are wanted.
     pub open: bool,
     /// The verdict on service p50 alone.
     pub(crate) service_p50: Option<Outcome>,
@@ -55,31 +60,36 @@ pub struct Tried {
     pub log_ratios: Vec<(String, f64)>,
 }
 
-/// Every candidate of a gate, by the stage that decides about it.
-pub fn judged(header: &Header, gate: usize, stages: &[StoredRun]) -> Vec<Tried> {
-    let names = stages.first().map(|run| run.header.points[0].arms.clone()).unwrap_or_default();
-    let candidates = names.iter().map(|a| a.target.clone()).filter(|t| t != BASE && t != NULL);
-    candidates.map(|candidate| candidate_of(header, gate, stages, candidate)).collect()
+/// Every candidate of a gate, by the look that decides about it: the first after which it wants no more blocks, or the
+/// last.
+pub fn judged(header: &Header, gate: usize, run: &StoredRun, looks: &[Look]) -> Vec<Tried> {
+    let names = run.header.points[0].arms.iter().map(|a| a.target.clone());
+    let candidates: Vec<String> = names.filter(|t| t != BASE && t != NULL).collect();
+    let mut found: Vec<Option<Tried>> = vec![None; candidates.len()];
+    for look in looks {
+        let then = look.of(run.clone());
+        for (candidate, found) in candidates.iter().zip(&mut found) {
+            if found.as_ref().is_none_or(|tried| tried.open) {
+                let decided = judge(&then, candidate, &header.settings, look);
+                *found = Some(tried(gate, candidate, &decided));
+            }
+        }
+    }
+    found.into_iter().flatten().collect()
 }
 
-fn candidate_of(header: &Header, gate: usize, stages: &[StoredRun], candidate: String) -> Tried {
-    let by = |stage: usize| judge(&stages[stage - 1], &candidate, &header.settings, stage);
-    let first = by(1);
-    let decided: Gate = match first.wants_more() && stages.len() > 1 {
-        true => by(2),
-        false => first,
-    };
-    let open = decided.stage == 1 && decided.wants_more();
+fn tried(gate: usize, candidate: &str, decided: &Gate) -> Tried {
     let log = |l: &Line| Some((l.metric.to_owned(), l.slow_down.as_ref()?.ratio.ln()));
     let service = decided.lines.iter().find(|l| l.metric == "service.p50");
     Tried {
         gate,
+        candidate: candidate.to_owned(),
         verdict: decided.verdict,
-        stage: decided.stage,
-        open,
+        look: decided.stage,
+        blocks: decided.blocks_valid,
+        open: decided.wants_more(),
         service_p50: service.map(|l| l.outcome),
         log_ratios: decided.lines.iter().filter_map(log).collect(),
-        candidate,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Made-up gates for the tests of verdict and report.
 
-use crate::compare::gate::{Gate, JUDGED, Margin, Settings, judge};
+use crate::compare::gate::{Gate, JUDGED, Look, Margin, Settings, judge};
 use crate::compare::sample;
 use crate::compare::sample::Block;
 use pushbench_core::record::run::StoredRun;
@@ -76,7 +76,7 @@ impl Recipe {
 
     /// Judged with the usual settings.
     pub fn gate(&self) -> Gate {
-        judge(&self.run(), crate::compare::gate::CANDIDATE, &settings(), 2)
+        judge(&self.run(), crate::compare::gate::CANDIDATE, &settings(), &Look::only())
     }
 }
 

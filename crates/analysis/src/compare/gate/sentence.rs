@@ -1,7 +1,7 @@
 //! The verdict in words: never more than the intervals support.
 
 use crate::compare::gate::draft::NOT_CLEAN;
-use crate::compare::gate::judge::place;
+use crate::compare::gate::judge::{place, verdict};
 use crate::compare::gate::waiver::State;
 use crate::compare::gate::{Exact, Gate, Line, Outcome};
 
@@ -19,21 +19,30 @@ pub fn closing(gate: &Gate) -> String {
             failure.error.trim_end_matches('.')
         );
     }
+    if let Some(why) = &gate.advisory {
+        let would = match verdict(gate) {
+            Outcome::Regression => format!("the candidate would fail: {}", listed(&reasons(gate))),
+            Outcome::CannotTell | Outcome::NotQualified => {
+                format!("the candidate could not be judged: {}", listed(&reasons(gate)))
+            }
+            Outcome::Passed | Outcome::Waived => {
+                format!("the candidate would pass: {}", listed(&passed(gate)))
+            }
+        };
+        return format!(
+            "CANNOT TELL: this is advice, not a verdict ({}). By it {would}.",
+            listed(why)
+        );
+    }
     let mut text = match gate.verdict {
         Outcome::Regression => format!("FAILED: {}.", listed(&regressions(gate))),
         Outcome::CannotTell | Outcome::NotQualified => {
             format!("CANNOT TELL: {}.", listed(&reasons(gate)))
         }
-        Outcome::Passed | Outcome::Waived => passed(gate),
+        Outcome::Passed | Outcome::Waived => format!("PASSED: {}.", passed(gate).join("; ")),
     };
     if gate.verdict == Outcome::CannotTell && text.contains(NOT_CLEAN) {
-        text.push_str(" The null is one program measured twice in the same blocks. As long as it differs from itself by more than the margin, no verdict is possible on this machine.");
-    }
-    if let Some(differs) = &gate.advisory {
-        text.push_str(&format!(
-            " This is advice, not a verdict: the stored run is not of the same kind ({}).",
-            listed(differs)
-        ));
+        text.push_str(" The null is one program measured twice in the same blocks. While it may differ from itself by more than the margin, only a slow-down that exceeds the margin by as much is found.");
     }
     text
 }
@@ -132,7 +141,7 @@ fn grouped<'a>(all: impl Iterator<Item = (String, &'a str, &'a str)>) -> Vec<Str
     groups.into_iter().map(text).collect()
 }
 
-fn passed(gate: &Gate) -> String {
+fn passed(gate: &Gate) -> Vec<String> {
     let mut claims = Vec::new();
     let within = |l: &Line| l.outcome == Outcome::Passed && l.upper.is_some_and(|u| u < l.limit());
     let largest =
@@ -150,7 +159,7 @@ fn passed(gate: &Gate) -> String {
     if let Some(names) = named(gate, |l| l.outcome == Outcome::NotQualified) {
         claims.push(format!("not judged on this kind of machine: {names}"));
     }
-    format!("PASSED: {}.", claims.join("; "))
+    claims
 }
 
 /// What is counted may be a little more where chance or replaced connections explain it.

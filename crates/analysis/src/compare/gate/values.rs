@@ -1,5 +1,6 @@
 //! A metric's values on both sides, and the effects they come to.
 
+use crate::compare::gate::FEWEST_RUNS;
 use crate::stats;
 use crate::stats::effect::Effect;
 use pushbench_core::record::metrics::Metric;
@@ -15,6 +16,8 @@ pub struct Values {
     pub candidate: Vec<f64>,
     /// Whether both sides were measured in the same blocks.
     pub paired: bool,
+    /// Of stored runs, how many values of `base` are of each; else empty.
+    pub runs: Vec<usize>,
 }
 
 impl Values {
@@ -26,7 +29,7 @@ impl Values {
         value: Source,
     ) -> Option<Values> {
         let side = |trials: &[&Trial]| trials.iter().map(|t| value(t)).collect::<Option<Vec<_>>>();
-        Some(Values { base: side(base)?, candidate: side(candidate)?, paired })
+        Some(Values { base: side(base)?, candidate: side(candidate)?, paired, runs: Vec::new() })
     }
 
     /// The log of the slow-down, in the metric's own direction.
@@ -44,6 +47,11 @@ impl Values {
         let (base, candidate) = (on(&self.base), on(&self.candidate));
         match self.paired {
             true => Effect::paired(&minus(&candidate, &base)?),
+            false if self.runs.len() >= FEWEST_RUNS => {
+                let mut rest = &base[..];
+                let run = |n: &usize| rest.split_off(..*n).unwrap_or_default();
+                Effect::beside_runs(&self.runs.iter().map(run).collect::<Vec<_>>(), &candidate)
+            }
             false => Effect::unpaired(&base, &candidate),
         }
     }

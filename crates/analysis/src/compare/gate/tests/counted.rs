@@ -1,6 +1,6 @@
 //! What is counted decides alone.
 
-use crate::compare::gate::sample::{recipe, settings};
+use crate::compare::gate::sample::{Recipe, recipe, settings};
 use crate::compare::gate::tests::{Change, after, count, is, line};
 use crate::compare::gate::*;
 use pushbench_core::record::run::StoredRun;
@@ -16,23 +16,33 @@ fn what_is_counted_decides_though_the_times_are_equal() {
         ("unsolicited", |t| t.account.unsolicited = 1),
     ];
     for (what, change) in one {
-        let mut left = 1;
-        let gate = after(1, |t| {
-            if left > 0 {
-                change(t);
-                left -= 1;
-            }
-        });
-        is(&gate, Outcome::Regression, &[&format!("{what} of webhook: 1 instead of 0")]);
-        assert!(!gate.wants_more(), "what is counted is decided");
-        assert!(gate.lines.iter().all(|l| l.outcome == Outcome::Passed));
+        // Of 24 blocks those in which it happens to the candidate once.
+        let of_24 = |blocks: &[usize]| {
+            let mut run = Recipe { blocks: 24, ..recipe(1.0) }.run();
+            let mine = run.trials.iter_mut().filter(|t| t.arm == 1 && blocks.contains(&t.block));
+            mine.for_each(change);
+            judge(&run, CANDIDATE, &settings(), &Look::only())
+        };
+        let repeated = of_24(&[2, 9, 20]);
+        is(&repeated, Outcome::Regression, &[&format!("{what} of webhook: 3 instead of 0")]);
+        assert!(repeated.lines.iter().all(|l| l.outcome == Outcome::Passed));
+        assert!(repeated.wants_more(), "three blocks may be chance, which the last look accepts");
+        let all: Vec<usize> = (0..24).collect();
+        assert!(!of_24(&all).wants_more(), "in every block it is beyond doubt");
+        // Once or twice may be the machine: it passes only after blocks without it.
+        let lately = of_24(&[2, 20]);
+        is(&lately, Outcome::CannotTell, &[what, "in 2 blocks only: it fails if it repeats"]);
+        assert!(lately.wants_more());
+        is(&of_24(&[15]), Outcome::Passed, &["within chance"]);
+        let why = count(&of_24(&[15]), what).why.clone().unwrap();
+        assert_eq!(why, "in 1 block, and not again in 8");
     }
     let lost_ids = after(1, |t| t.account.duplicated = None);
     is(&lost_ids, Outcome::Regression, &["duplicated of webhook: – instead of 0"]);
     // Nobody can count it: told as unknown, and no reason to fail.
     let mut run = recipe(1.0).run();
     run.trials.iter_mut().for_each(|t| t.account.duplicated = None);
-    is(&judge(&run, CANDIDATE, &settings(), 2), Outcome::Passed, &[]);
+    is(&judge(&run, CANDIDATE, &settings(), &Look::only()), Outcome::Passed, &[]);
 }
 
 #[test]
@@ -62,7 +72,7 @@ fn beside_a_base_that_fails_events_too_only_more_than_chance_fails() {
         for t in &mut run.trials {
             t.account.measured.failed = if t.arm == 1 { candidate } else { base };
         }
-        judge(&run, CANDIDATE, &settings(), 2)
+        judge(&run, CANDIDATE, &settings(), &Look::only())
     };
     let same = failing(5, 6);
     is(&same, Outcome::Passed, &["within chance and 1 %"]);
@@ -79,7 +89,7 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
             .iter_mut()
             .filter(|t| arms.contains(&t.arm))
             .for_each(|t| t.judged.overloaded = true);
-        judge(&run, CANDIDATE, &settings(), 2)
+        judge(&run, CANDIDATE, &settings(), &Look::only())
     };
     let candidate = behind(&[1], 1.0);
     is(&candidate, Outcome::Regression, &["share of blocks overloaded of webhook: 1 instead of 0"]);
@@ -99,7 +109,7 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
     assert!(!candidate.wants_more(), "in every block, and the base in none");
     let mut most = recipe(1.0).run();
     most.trials.iter_mut().for_each(|t| t.judged.overloaded = t.arm == 1 && t.block < 8);
-    let most = judge(&most, CANDIDATE, &settings(), 1);
+    let most = judge(&most, CANDIDATE, &settings(), &Look::only());
     is(&most, Outcome::Regression, &["share of blocks overloaded of webhook"]);
     assert!(most.wants_more(), "a busy machine may have done it");
     // A machine that is busy with something else: 7 of 12 against 5 of 12 is nobody's doing.
@@ -107,7 +117,7 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
     for t in &mut run.trials {
         t.judged.overloaded = t.block < [5, 7, 4][t.arm];
     }
-    let busy = judge(&run, CANDIDATE, &settings(), 2);
+    let busy = judge(&run, CANDIDATE, &settings(), &Look::only());
     is(&busy, Outcome::CannotTell, &["overloaded in some blocks, too"]);
 }
 
@@ -115,7 +125,7 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
 fn an_arm_or_a_point_that_one_side_lacks_fails() {
     let mut run = recipe(1.0).run();
     run.header.points[0].arms[1].target = "other".to_owned();
-    let gate = judge(&run, CANDIDATE, &settings(), 1);
+    let gate = judge(&run, CANDIDATE, &settings(), &Look::only());
     is(&gate, Outcome::Regression, &["not on both sides: webhook@base or webhook@candidate"]);
     assert!(!gate.wants_more());
 
@@ -125,7 +135,8 @@ fn an_arm_or_a_point_that_one_side_lacks_fails() {
     point.setting.insert("load.rate".to_owned(), 500.into());
     more.header.points.push(point);
     let against = |old: &StoredRun, new: &StoredRun| {
-        judge_against(old, "webhook@base", new, &settings(), Vec::new())
+        let old: Vec<StoredRun> = (0..FEWEST_RUNS).map(|_| old.clone()).collect();
+        judge_against(&old, "webhook@base", new, &settings(), Vec::new())
     };
     is(&against(&more, &stored), Outcome::Regression, &["load.rate = 500 in this run"]);
     is(&against(&stored, &more), Outcome::Regression, &["load.rate = 500 in the stored run"]);
@@ -135,7 +146,7 @@ fn an_arm_or_a_point_that_one_side_lacks_fails() {
 fn none_of_no_event_is_not_counted() {
     let mut run = recipe(1.0).run();
     run.trials.clear();
-    let gate = judge(&run, CANDIDATE, &settings(), 1);
+    let gate = judge(&run, CANDIDATE, &settings(), &Look::only());
     assert_eq!(count(&gate, "failed").outcome, Outcome::CannotTell);
     assert_eq!(count(&gate, "failed").base, None);
     let texts = ["failed, timed out, lost", "per event of webhook: no event was sent"];

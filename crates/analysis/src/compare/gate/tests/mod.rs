@@ -19,7 +19,7 @@ fn count<'a>(gate: &'a Gate, what: &str) -> &'a Exact {
 fn after(arm: usize, mut change: impl FnMut(&mut Trial)) -> Gate {
     let mut run = recipe(1.0).run();
     run.trials.iter_mut().filter(|t| t.arm == arm).for_each(&mut change);
-    judge(&run, CANDIDATE, &settings(), 2)
+    judge(&run, CANDIDATE, &settings(), &Look::only())
 }
 
 #[track_caller]

@@ -28,20 +28,31 @@ fn a_slow_down_fails_and_names_metric_ratio_interval_and_margin() {
 }
 
 #[test]
-fn one_stage_is_enough_only_beyond_doubt() {
-    let first = |candidate| judge(&recipe(candidate).run(), CANDIDATE, &settings(), 1);
-    let (little, much) = (first(1.08), first(22.31));
-    is(&little, Outcome::Regression, &["service.p50 of webhook is worse by +8.0 %"]);
-    assert!(little.wants_more() && little.notes.is_empty(), "{:?}", little.notes);
-    is(&much, Outcome::Regression, &["worse by +2131.0 %"]);
-    assert!(!much.wants_more() && much.notes[0].starts_with("one stage is enough"));
-    // A slow-down of more than is allowed, and of less time than twice what counts.
-    let least = Settings { min_difference_ns: 1_500_000.0, ..settings() };
-    let short = judge(&recipe(22.31).run(), CANDIDATE, &least, 1);
-    assert!(!line(&short, "service.p50").decisive, "{:?}", line(&short, "service.p50"));
-    // The null decides before anything else.
-    let dirty = Recipe { noise: [0.0, 0.005, 0.3], ..recipe(22.31) };
-    assert!(judge(&dirty.run(), CANDIDATE, &settings(), 1).lines.iter().all(|l| !l.decisive));
+fn a_slow_down_that_was_found_needs_no_further_look() {
+    let mut schedule = looks::Schedule::new(looks::FIRST, 140);
+    let first = schedule.look(vec![12], false);
+    let found = judge(&recipe(22.31).run(), CANDIDATE, &settings(), &first);
+    is(&found, Outcome::Regression, &["worse by +2131.0 %"]);
+    assert!(!found.wants_more());
+    assert_eq!((found.stage, found.looks_planned, found.error_share), (1, Some(8), 1.0 / 8.0));
+    // An early look spends less, so that its bounds lie further out.
+    let whole = judge(&recipe(22.31).run(), CANDIDATE, &settings(), &Look::only());
+    let low = |gate: &Gate| line(gate, "service.p50").adjusted_low.unwrap();
+    let high = |gate: &Gate| line(gate, "service.p50").upper.unwrap();
+    assert!(low(&found) < low(&whole) && high(&found) > high(&whole));
+}
+
+#[test]
+fn a_look_sees_the_blocks_until_then() {
+    let run = Recipe { blocks: 40, ..recipe(1.0) }.run();
+    let mut later = run.clone();
+    for t in later.trials.iter_mut().filter(|t| t.block >= 12) {
+        t.judged.invalid.push("driver too late".to_owned());
+    }
+    let look = Look { begun: vec![12], ..Look::only() };
+    let [then, now] = [run, later].map(|r| judge(&look.of(r), CANDIDATE, &settings(), &look));
+    assert_eq!((then.blocks_valid, then.blocks_run), (12, 12));
+    assert_eq!(serde_json::json!(then), serde_json::json!(now));
 }
 
 #[test]
@@ -49,10 +60,16 @@ fn records_that_differ_give_no_verdict() {
     for candidate in [1.0, 1.25] {
         let mut run = recipe(candidate).run();
         run.altered = Some("4 are missing".to_owned());
-        let gate = judge(&run, CANDIDATE, &settings(), 2);
+        let gate = judge(&run, CANDIDATE, &settings(), &Look::only());
         is(&gate, Outcome::CannotTell, &["CANNOT TELL: 4 are missing"]);
-        let against = judge_against(&run, "webhook@base", &recipe(1.0).run(), &settings(), vec![]);
-        is(&against, Outcome::CannotTell, &["CANNOT TELL: the stored run: 4 are missing"]);
+        let against = judge_against(
+            std::slice::from_ref(&run),
+            "webhook@base",
+            &recipe(1.0).run(),
+            &settings(),
+            vec![],
+        );
+        is(&against, Outcome::CannotTell, &["CANNOT TELL", "the stored run: 4 are missing"]);
     }
 }
 
@@ -75,18 +92,30 @@ fn what_lies_around_the_margin_cannot_be_told() {
 }
 
 #[test]
-fn without_a_clean_null_no_time_decides() {
+fn without_a_clean_null_nothing_passes_and_only_much_fails() {
     for dirty in [
         Recipe { noise: [0.0, 0.005, 0.3], ..recipe(1.25) },
-        Recipe { null: 1.08, ..recipe(1.25) },
+        Recipe { null: 1.08, ..recipe(1.1) },
+        Recipe { null: 0.92, ..recipe(1.1) },
         Recipe { null: 0.92, ..recipe(1.0) },
     ] {
         is(&dirty.gate(), Outcome::CannotTell, &["the null is not clean"]);
     }
+    // 36 % more, where the base differs from itself by 8 %.
+    for null in [0.92, 1.08] {
+        let gate = Recipe { null, ..recipe(1.36) }.gate();
+        is(&gate, Outcome::Regression, &["service.p50 of webhook is worse by +36.0 %"]);
+        let why = line(&gate, "service.p50").why.as_deref().unwrap();
+        assert!(
+            why.starts_with("the null reaches ") && why.contains("exceeds the margin"),
+            "{why}"
+        );
+    }
     let mut run = recipe(1.25).run();
     run.header.points[0].arms.pop();
     run.trials.retain(|t| t.arm < 2);
-    is(&judge(&run, CANDIDATE, &settings(), 1), Outcome::CannotTell, &["this gate has no null"]);
+    let gate = judge(&run, CANDIDATE, &settings(), &Look::only());
+    is(&gate, Outcome::CannotTell, &["this gate has no null"]);
 }
 
 #[test]
@@ -104,7 +133,7 @@ fn voided_blocks_are_told_and_those_that_know_the_side_leave_it_open() {
         for t in run.trials.iter_mut().filter(|t| t.block < blocks && arms.contains(&t.arm)) {
             t.judged.invalid.push("driver too late".to_owned());
         }
-        judge(&run, CANDIDATE, &settings(), 2)
+        judge(&run, CANDIDATE, &settings(), &Look::only())
     };
     let both = voided(4, &[0, 1, 2]);
     is(&both, Outcome::Regression, &[]);
@@ -134,7 +163,7 @@ fn what_only_the_drivers_lag_carries_does_not_fail() {
         let slow = crate::compare::sample::trial(&t.label, t.arm, t.block, &late);
         (t.account.response, t.account.lag) = (slow.account.response, slow.account.lag);
     }
-    let gate = judge(&run, CANDIDATE, &settings(), 2);
+    let gate = judge(&run, CANDIDATE, &settings(), &Look::only());
     is(&gate, Outcome::CannotTell, &["response.p50", "without the driver's own lag"]);
     assert_eq!(line(&gate, "service.p50").outcome, Outcome::Passed);
 }
@@ -148,11 +177,11 @@ fn metrics_that_are_not_qualified_are_shown_and_not_judged() {
             .to_vec(),
         ..settings()
     };
-    let gate = judge(&recipe(1.25).run(), CANDIDATE, &unqualified(&JUDGED), 1);
+    let gate = judge(&recipe(1.25).run(), CANDIDATE, &unqualified(&JUDGED), &Look::only());
     is(&gate, Outcome::CannotTell, &["no requested metric can be judged here"]);
     assert!(gate.lines.iter().all(|l| l.slow_down.is_some() && l.outcome == Outcome::NotQualified));
     assert!(!gate.wants_more(), "more blocks do not change the kind of machine");
-    let gate = judge(&recipe(1.0).run(), CANDIDATE, &unqualified(&["service.p50"]), 1);
+    let gate = judge(&recipe(1.0).run(), CANDIDATE, &unqualified(&["service.p50"]), &Look::only());
     is(&gate, Outcome::Passed, &["not judged on this kind of machine: service.p50"]);
     assert!(!gate.sentence.contains("in service.p50"), "{}", gate.sentence);
 }
@@ -166,7 +195,7 @@ fn what_lag_on_both_sides_hides_does_not_pass() {
         let late = crate::compare::sample::trial(&t.label, t.arm, t.block, &late);
         (t.account.response, t.account.lag) = (late.account.response, late.account.lag);
     }
-    let gate = judge(&run, CANDIDATE, &settings(), 2);
+    let gate = judge(&run, CANDIDATE, &settings(), &Look::only());
     assert!(line(&gate, "response.p50").slow_down.as_ref().unwrap().ratio < 1.02);
     assert_eq!(line(&gate, "response.p50").outcome, Outcome::CannotTell);
 }
@@ -176,7 +205,7 @@ fn a_closed_loop_judges_throughput_alone() {
     let judged = |run: &StoredRun| {
         let metrics = ["service.p50", "response.p50", "throughput"];
         let margins = metrics.map(|m| Margin::of(m, &[])).to_vec();
-        judge(run, CANDIDATE, &Settings { margins, ..settings() }, 2)
+        judge(run, CANDIDATE, &Settings { margins, ..settings() }, &Look::only())
     };
     let mut run = recipe(1.0).run();
     let open = judged(&run);
@@ -203,7 +232,8 @@ fn a_closed_loop_judges_throughput_alone() {
 fn a_biased_metric_is_not_judged_and_says_so() {
     let nulls = [-0.010, -0.011, -0.009, -0.010].repeat(6);
     let margins = vec![Margin::of("service.p50", &nulls)];
-    let gate = judge(&recipe(1.5).run(), CANDIDATE, &Settings { margins, ..settings() }, 2);
+    let gate =
+        judge(&recipe(1.5).run(), CANDIDATE, &Settings { margins, ..settings() }, &Look::only());
     is(&gate, Outcome::CannotTell, &["no requested metric can be judged here"]);
     let why = line(&gate, "service.p50").why.as_deref();
     assert!(why.is_some_and(|why| why.contains("differ by -1.0 % on average")), "{why:?}");
@@ -218,7 +248,7 @@ fn a_far_tail_needs_many_events() {
         (0..20_000).for_each(|n| t.account.response.record(100_000 + n));
         (0..20_000).for_each(|n| t.account.unlagged.record(100_000 + n));
     }
-    let gate = judge(&run, CANDIDATE, &Settings { margins, ..settings() }, 2);
+    let gate = judge(&run, CANDIDATE, &Settings { margins, ..settings() }, &Look::only());
     is(&gate, Outcome::CannotTell, &["100000 are needed to judge it"]);
 }
 
@@ -232,10 +262,14 @@ fn cpu_that_nobody_can_see_is_not_judged() {
 fn a_run_that_was_cut_short_does_not_pass_and_may_fail() {
     let mut run = recipe(1.0).run();
     run.header.complete = false;
-    is(&judge(&run, CANDIDATE, &settings(), 2), Outcome::CannotTell, &["the run is incomplete"]);
+    is(
+        &judge(&run, CANDIDATE, &settings(), &Look::only()),
+        Outcome::CannotTell,
+        &["the run is incomplete"],
+    );
     let mut run = recipe(1.25).run();
     run.cut = true;
-    is(&judge(&run, CANDIDATE, &settings(), 2), Outcome::Regression, &[]);
+    is(&judge(&run, CANDIDATE, &settings(), &Look::only()), Outcome::Regression, &[]);
 }
 
 #[test]
@@ -250,7 +284,7 @@ fn the_ratio_between_two_transports_is_judged_where_it_is_asked_for() {
             Block::of((100_000.0 * shared * factor) as u64, (40_000.0 * shared * factor) as u64);
         *t = crate::compare::sample::trial(&t.label, t.arm, t.block, &took);
     }
-    let ask = |ratio| judge(&run, CANDIDATE, &Settings { ratio, ..settings() }, 2);
+    let ask = |ratio| judge(&run, CANDIDATE, &Settings { ratio, ..settings() }, &Look::only());
     assert!(ask(false).lines.iter().all(|l| !l.transport.contains(':')));
     let gate = ask(true);
     is(&gate, Outcome::Regression, &["service.p50 of websocket:webhook is worse by +3"]);
@@ -259,7 +293,7 @@ fn the_ratio_between_two_transports_is_judged_where_it_is_asked_for() {
     assert!(ratio.iter().all(|l| l.difference.is_none() && l.outcome == Outcome::Regression));
     // A machine that got slower for both leaves the ratio alone.
     let slower = Recipe { candidate: 1.3, ..both }.run();
-    let gate = judge(&slower, CANDIDATE, &Settings { ratio: true, ..settings() }, 2);
+    let gate = judge(&slower, CANDIDATE, &Settings { ratio: true, ..settings() }, &Look::only());
     for l in gate.lines.iter().filter(|l| l.transport == "websocket:webhook") {
         assert_eq!(l.outcome, Outcome::Passed, "{l:?}");
     }
@@ -296,7 +330,7 @@ fn no_time_is_judged_that_was_measured_on_a_cpu_of_the_driver() {
         run.header.placement.insert("driver".to_owned(), vec![0]);
         let mut only_cpu = settings();
         only_cpu.margins.retain(|m| m.metric == "target_usage.cpu_ns_per_event");
-        let gate = judge(&run, CANDIDATE, &settings(), 1);
+        let gate = judge(&run, CANDIDATE, &settings(), &Look::only());
         if candidate == 1.0 {
             is(
                 &gate,
@@ -318,7 +352,7 @@ fn no_time_is_judged_that_was_measured_on_a_cpu_of_the_driver() {
         );
         // What CPU the target used is known.
         let decided = if candidate == 1.0 { Outcome::Passed } else { Outcome::Regression };
-        assert_eq!(judge(&run, CANDIDATE, &only_cpu, 1).verdict, decided);
+        assert_eq!(judge(&run, CANDIDATE, &only_cpu, &Look::only()).verdict, decided);
     }
 }
 

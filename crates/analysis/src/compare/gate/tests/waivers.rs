@@ -18,7 +18,7 @@ fn waiver(metric: &str, ceiling: f64, expires: &str) -> Waiver {
 const OPEN: [&str; 3] = [JUDGED[0], JUDGED[1], JUDGED[3]];
 
 fn waived(candidate: f64, waivers: Vec<Waiver>) -> Gate {
-    judge(&recipe(candidate).run(), CANDIDATE, &Settings { waivers, ..settings() }, 2)
+    judge(&recipe(candidate).run(), CANDIDATE, &Settings { waivers, ..settings() }, &Look::only())
 }
 
 #[test]
@@ -56,6 +56,6 @@ fn an_expired_waiver_fails_whatever_was_measured() {
 fn a_waiver_does_not_excuse_a_dirty_null() {
     let dirty = Recipe { null: 1.1, ..recipe(1.1) }.run();
     let waivers = OPEN.map(|m| waiver(m, 0.3, "2026-12-31")).to_vec();
-    let gate = judge(&dirty, CANDIDATE, &Settings { waivers, ..settings() }, 2);
+    let gate = judge(&dirty, CANDIDATE, &Settings { waivers, ..settings() }, &Look::only());
     is(&gate, Outcome::CannotTell, &["the null is not clean"]);
 }
