@@ -3,7 +3,7 @@ use crate::gate::{ALL, Format, GateSides, Source};
 use comrak::nodes::{AstNode, NodeValue};
 use comrak::{Arena, Options, parse_document};
 use pushbench_analysis::compare::gate::sample::{Recipe, recipe, settings, sweep};
-use pushbench_analysis::compare::gate::{CANDIDATE, Gate, Waiver, judge};
+use pushbench_analysis::compare::gate::{CANDIDATE, Gate, Look, Waiver, judge};
 
 const COMMAND: &str = "./server --port {port}";
 
@@ -210,7 +210,7 @@ fn waivers_are_always_shown() {
         &run,
         CANDIDATE,
         &pushbench_analysis::compare::gate::Settings { waivers, ..settings() },
-        1,
+        &Look::only(),
     )];
     for format in ALL {
         let text = format.render(&sides(&gates), SOURCE);
