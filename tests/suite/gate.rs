@@ -132,10 +132,11 @@ fn github(bench: &Bench, dir: &str) {
 
 /// The base of that gate, held against later.
 fn against(bench: &Bench, dir: &str) {
-    let against = |dir: &str, out: &str| {
-        let args = ["gate", "--against", dir, "--candidate", SLOWER, "--blocks", "8", "--out", out];
-        bench.run(&[&args[..], &STEADY[..2]].concat())
+    let beside = |dirs: &[&str], out: &str| {
+        let args = ["--candidate", SLOWER, "--blocks", "8", "--out", out];
+        bench.run(&[&["gate", "--against"][..], dirs, &args, &STEADY[..2]].concat())
     };
+    let against = |dir: &str, out: &str| beside(&[dir], out);
     let (kept, same) = ("same", against(dir, "same"));
     assert_eq!(same.code, Some(2), "{}\n{}", same.out, same.err);
     says(&same.out, &["advice, not a verdict (1 stored run, 5 of this machine are needed"]);
@@ -145,8 +146,25 @@ fn against(bench: &Bench, dir: &str) {
     copy(&stored, &bench.path("elsewhere"));
     copy(&stored, &bench.path("damaged"));
     copy(&stored, &bench.path("newer"));
+    // Five runs of this machine say how much runs differ.
+    let five = ["1", "2", "3", "4", "5"];
+    five.iter().for_each(|run| copy(&stored, &bench.path(run)));
+    beside(&["1", "1"], "twice").fails(64, &["--against 1: it is named twice"]);
+    edit(&bench.path("5/run.json"), "/points/0/scenario/load/rate", json!(601.0));
+    beside(&five, "other").fails(64, &["--against 5: its scenario is not that of 1"]);
+    copy(&stored, &bench.path("5"));
+    let judged = beside(&five, "judged");
+    // Where the pilot has chosen another length of slices than then it is advice.
+    match judged.out.contains("advice") {
+        true => says(&judged.out, &["advice, not a verdict (blocks: ", "would fail"]),
+        false => assert_eq!(judged.code, Some(1), "{}\n{}", judged.out, judged.err),
+    }
+    says(&judged.out, &["webhook@base of 5 runs"]);
     std::fs::remove_dir_all(bench.path(dir)).unwrap();
-    assert_eq!(bench.run(&["report", kept]).out, same.out);
+    five.iter().for_each(|run| std::fs::remove_dir_all(bench.path(run)).unwrap());
+    for (kept, ended) in [(kept, &same), ("judged", &judged)] {
+        assert_eq!(bench.run(&["report", kept]).out, ended.out);
+    }
 
     // On another machine, and killed while it wrote: read up to there.
     edit(&bench.path("elsewhere/run.json"), "/environment/cpu", json!("Another <b>CPU</b>"));
@@ -171,6 +189,18 @@ fn against(bench: &Bench, dir: &str) {
     let damaged = text.replacen("\"stage\"", "\"sta", 1);
     std::fs::write(bench.path("damaged/trials.jsonl"), damaged).unwrap();
     against("damaged", "d").fails(64, &["damaged/trials.jsonl:1", "damaged"]);
+}
+
+#[test]
+fn the_last_look_comes_when_the_time_is_used_up() {
+    let bench = Bench::new();
+    let args = ["gate", "--base", "builtin", "--candidate", "builtin", "--out", "g"];
+    let ended = bench.run(&[&args[..], &QUICK[..2], &["--at-most", "1s"], &QUICK[4..]].concat());
+    assert!(matches!(ended.code, Some(0..=2)), "{}\n{}", ended.out, ended.err);
+    let looks = read(&bench.path("g/blocks/looks.json"));
+    let look = json!([{ "number": 1, "planned": 1, "share": 1.0, "last": true, "begun": [8] }]);
+    assert_eq!((&looks["looks"], &looks["ended"]), (&look, &json!(true)));
+    says(&ended.out, &["look 1: 8/8 blocks"]);
 }
 
 /// Each start of this server is another build: none to one millisecond of work, which it has the time for.
