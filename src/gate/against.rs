@@ -2,7 +2,7 @@
 
 use crate::gate::record;
 use crate::gate::record::GateHeader;
-use crate::gate::{GateResult, Request, measure_once, prepare, sides};
+use crate::gate::{GateResult, Request, copies, equivalence, measure_once, prepare, sides};
 use crate::run::Progress;
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::{BASE, NULL};
@@ -65,12 +65,20 @@ pub fn execute(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<GateResult> {
-    let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
+    let mut header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
     record::create(&request.out, &header)?;
     let judged = prepare(request, interrupt, progress)
+        .and_then(|()| copies::begin(request, &mut header, progress))
+        .and_then(|()| {
+            let Request { question, placement, .. } = &*request;
+            copies::checked(&request.arms[..1], |arms| {
+                equivalence::answers(arms, question, placement, interrupt)
+            })
+        })
         .and_then(|()| record::keep_against(&request.out, &against.dirs))
         .and_then(|()| measure_once(&crate::gate::part(request), interrupt, progress))
         .and_then(|_| record::judge(&request.out, &header));
+    copies::end(&mut request.arms);
     GateResult::record_result(&request.out, header, judged)
 }
 

@@ -63,6 +63,20 @@ pub fn check(
     Ok(())
 }
 
+/// An error when an arm acknowledges nothing.
+pub fn answers(
+    arms: &[Arm],
+    question: &Question,
+    placement: &Placement,
+    interrupt: &AtomicBool,
+) -> Result<()> {
+    let Some(point) = question.points.first() else { return Ok(()) };
+    let template = Template::of(&point.scenario);
+    let context = VerifyContext { cpus: &placement.target, interrupt, template: &template };
+    let subjects: Vec<Subject<'_>> = arms.iter().map(Arm::subject).collect();
+    quick(&subjects, &context, point.scenario.load.timeout).map(|_| ())
+}
+
 /// Aspects of which both values are known and differ, each with a line for the message.
 fn differences(found: &[Findings]) -> Vec<(Aspect, String)> {
     let differ = verified(found).rows.into_iter().filter(|row| row.differs);

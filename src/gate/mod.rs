@@ -2,6 +2,7 @@
 //! `compare::gate` decides.
 
 pub mod against;
+mod copies;
 pub mod equivalence;
 pub mod looks;
 pub mod nulls;
@@ -17,6 +18,7 @@ use looks::Budget;
 use pushbench_analysis::compare::gate as verdict;
 use pushbench_analysis::compare::gate::{Failure, Gate, Look, Outcome, Settings};
 use pushbench_core::error::{Error, Result};
+use pushbench_core::record::executables::Executables;
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::{Stage, Trial};
 use pushbench_core::scenario::{Blocks, Question};
@@ -45,6 +47,8 @@ pub struct Request {
     pub seed: u64,
     /// CPUs.
     pub placement: Placement,
+    /// Programs run from their own files and not from copies.
+    pub in_place: bool,
     /// Results directory.
     pub out: PathBuf,
     /// The command line, for the record.
@@ -55,6 +59,8 @@ pub struct Request {
 pub struct GateResult {
     /// The looks, the last of which is the verdict.
     pub stages: Vec<Gate>,
+    /// Which files the programs ran from; `None` when it ended before.
+    pub executables: Option<Executables>,
     /// What ended it before a verdict.
     pub error: Option<Error>,
 }
@@ -70,11 +76,12 @@ impl GateResult {
         let failure = ended.as_ref().err().map(failure);
         header.ended = Some(record::End { stages: record::begun(out), failure });
         let written = record::write(out, &header);
+        let executables = header.executables.clone();
         match ended {
-            Ok(stages) => written.map(|()| GateResult { stages, error: None }),
+            Ok(stages) => written.map(|()| GateResult { stages, executables, error: None }),
             Err(error) => {
                 let stages = record::judge(out, &header).unwrap_or_default();
-                Ok(GateResult { stages, error: Some(error) })
+                Ok(GateResult { stages, executables, error: Some(error) })
             }
         }
     }
@@ -96,9 +103,10 @@ pub fn execute(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<GateResult> {
-    let header = GateHeader::of(request);
+    let mut header = GateHeader::of(request);
     record::create(&request.out, &header)?;
-    let ended = measure(request, interrupt, progress);
+    let ended = measure(request, &mut header, interrupt, progress);
+    copies::end(&mut request.arms);
     let judged = ended.and_then(|()| record::judge(&request.out, &header));
     GateResult::record_result(&request.out, header, judged)
 }
@@ -106,14 +114,18 @@ pub fn execute(
 /// Measures base, candidate and null, look by look.
 fn measure(
     request: &mut Request,
+    header: &mut GateHeader,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let budget = Budget::new(request.at_most);
     prepare(request, interrupt, progress)?;
+    copies::begin(request, header, progress)?;
     progress.say("checking that base and candidate handle events in the same way");
-    equivalence::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
-    let settings = &request.settings;
+    let Request { question, placement, settings, .. } = &*request;
+    copies::checked(&request.arms, |arms| {
+        equivalence::check(arms, question, placement, interrupt, progress)
+    })?;
     let mut wants_more = |run: &StoredRun, look: &Look, progress: &mut dyn Progress| {
         let gate = verdict::judge(run, verdict::CANDIDATE, settings, look);
         progress.say(&look_line(&gate, look));

@@ -4,6 +4,7 @@
 //! in some gates the base with known work added. Each candidate is judged as `pushbench gate` would have done, look by
 //! look; the blocks go on until every candidate is decided.
 
+use crate::gate::copies;
 use crate::gate::looks;
 use crate::gate::looks::{Budget, Looks};
 use crate::gate::measure_once;
@@ -17,6 +18,7 @@ use pushbench_analysis::compare::gate::{BASE, Look, Margin, NULL, Settings};
 use pushbench_analysis::stats;
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
+use pushbench_core::record::executables::Executables;
 use pushbench_core::record::metrics;
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::scenario::{Blocks, Question};
@@ -172,6 +174,12 @@ fn resume(header: Header, request: &Request) -> Result<Header> {
         settings: Settings { today: header.settings.today.clone(), ..request.settings.clone() },
         ..header_of(request, 0.0)
     };
+    if !header.copied {
+        return Err(Error::usage(format!(
+            "--out {}: its gates ran from one file, and those of this version run from copies of it: choose another directory",
+            request.out.display()
+        )));
+    }
     match required == header {
         true => Ok(header),
         false => Err(Error::usage(format!(
@@ -195,6 +203,7 @@ fn header_of(request: &Request, service_ns: f64) -> Header {
         injected: request.injected,
         seed: request.seed,
         service_ns,
+        copied: true,
     }
 }
 
@@ -206,7 +215,7 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
     };
     std::fs::create_dir_all(&request.out).map_err(cannot)?;
     let arms = vec![arm(request, BASE, None)];
-    let part = part(request, arms, CALIBRATION_BLOCKS, 0, request.out.join(CALIBRATION));
+    let part = part(request, arms, CALIBRATION_BLOCKS, 0, request.out.join(CALIBRATION))?;
     let run = calibrated(&part, interrupt, progress)?;
     let service = |t: &pushbench_core::record::trial::Trial| {
         metrics::named("service.p50").and_then(|m| (m.value)(t))
@@ -247,25 +256,29 @@ fn arms(request: &Request, header: &Header, gate: usize) -> Vec<Arm> {
     arms
 }
 
+/// All arms run from files of their own, as a candidate of `gate` does.
 fn part(
     request: &Request,
-    arms: Vec<Arm>,
+    mut arms: Vec<Arm>,
     blocks: usize,
     purpose: usize,
     out: PathBuf,
-) -> run::Request {
+) -> Result<run::Request> {
+    if let Executables::InPlace(why) = copies::give(&mut arms, &request.out)? {
+        return Err(Error::harness(format!("servers of a qualification run from copies: {why}")));
+    }
     let mut question = request.question.clone();
     for point in &mut question.points {
         point.scenario.compare.blocks = Blocks::Fixed(blocks);
     }
-    run::Request {
+    Ok(run::Request {
         question,
         arms,
         seed: request.seed.wrapping_add(purpose as u64),
         placement: request.placement.clone(),
         out,
         command: request.command.clone(),
-    }
+    })
 }
 
 /// A finished gate; `None` when it is not there or was cut short.
@@ -312,7 +325,7 @@ fn one(
         return Ok(judged(header, gate, &run, &looks));
     }
     remove(&dir)?;
-    let part = part(request, arms(request, header, gate), header.blocks, gate, dir);
+    let part = part(request, arms(request, header, gate), header.blocks, gate, dir)?;
     // A candidate is decided at the first look that decides about it; the others may go on.
     let mut decided: Vec<Tried> = Vec::new();
     let mut wants_more = |run: &StoredRun, look: &Look, _: &mut dyn Progress| {

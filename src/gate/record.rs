@@ -7,6 +7,7 @@ use pushbench_analysis::compare::gate as verdict;
 use pushbench_analysis::compare::gate::{Failure, Gate, Look, Settings};
 use pushbench_analysis::compare::machine;
 use pushbench_core::error::{Error, Result};
+use pushbench_core::record::executables::Executables;
 use pushbench_core::record::run::StoredRun;
 use pushbench_host::results_store::create_dir;
 use pushbench_host::results_store::{self, write_atomically};
@@ -41,6 +42,9 @@ pub struct GateHeader {
     /// The scenario's name; empty in gates of versions that did not keep it.
     #[serde(default)]
     pub scenario: String,
+    /// Which files the programs ran from; `None` before that was decided, and in gates of versions without copies.
+    #[serde(default)]
+    pub executables: Option<Executables>,
     /// How it ended; `None` while it runs, when it was killed, and in gates of versions that did not keep
     /// it.
     #[serde(default)]
@@ -70,6 +74,7 @@ impl GateHeader {
             against: None,
             at_most_s: Some(request.at_most.as_secs_f64()),
             scenario: request.question.name.clone(),
+            executables: None,
             ended: None,
         }
     }
@@ -280,6 +285,7 @@ mod tests {
             against: None,
             at_most_s: None,
             scenario: "gate".to_owned(),
+            executables: None,
             ended,
         };
         create(dir, &header).unwrap();

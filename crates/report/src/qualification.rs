@@ -2,6 +2,7 @@
 
 use crate::markdown::{escape, grid};
 use pushbench_analysis::compare::gate::qualification::{Header, Tried, null_means, rates};
+use pushbench_core::record::executables::Executables;
 use pushbench_core::units;
 use std::fmt::Write as _;
 
@@ -23,6 +24,9 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
         header.injected,
         units::nanos_text(header.service_ns)
     );
+    if header.copied {
+        let _ = writeln!(out, "In them {}.\n", Executables::Copied.sentence());
+    }
     let mut rows = vec![["", "count", "of", "rate", "95 % interval"].map(str::to_owned).to_vec()];
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     rows.extend(rates(trials).into_iter().map(|r| {

@@ -8,8 +8,10 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 mod client_tls;
+pub mod copies;
 mod description;
 pub mod ease_of_implementation;
+mod executable;
 pub mod given;
 mod hello_requests;
 mod http;
@@ -34,6 +36,7 @@ mod startup_diagnostics;
 mod subscriber_urls;
 mod supervised;
 pub mod supervisor;
+mod target_files;
 mod tls;
 mod tls_keys;
 mod tree;

@@ -9,6 +9,7 @@ pub use list::{Described, Listed, described, list};
 
 pub(super) use find::{check_hello, check_url, description, manifest, own_files, usable_url};
 
+use crate::copies::Copies;
 use crate::protocol_keys::HelloRequest;
 use crate::publisher::{PublishOptions, Publisher, Subscribe};
 use crate::run_keys;
@@ -101,6 +102,8 @@ pub struct Manifest {
     pub batches: bool,
     /// It delivers what comes to `url` to subscribers; `None` for one that takes events.
     pub publisher: Option<Publisher>,
+    /// Each start has a copy of its executable.
+    pub(super) copies: Option<Copies>,
     pub(super) files: Files,
 }
 
@@ -309,6 +312,7 @@ impl Manifest {
             http2_only: false,
             batches: false,
             publisher: None,
+            copies: None,
             files: Files::None,
         }
     }

@@ -24,7 +24,12 @@ pub(super) struct PrivateDirectory {
 impl PrivateDirectory {
     /// A directory among those for temporary files; `what` it is for is a part of its name.
     pub fn make(what: &str) -> io::Result<PrivateDirectory> {
-        let path = std::env::temp_dir().join(format!("pushbench-{what}-{}", random_name()));
+        PrivateDirectory::make_in(&std::env::temp_dir(), what)
+    }
+
+    /// The same in another directory.
+    pub fn make_in(parent: &Path, what: &str) -> io::Result<PrivateDirectory> {
+        let path = parent.join(format!("pushbench-{what}-{}", random_name()));
         // Before the directory is made: whenever pushbench is killed, somebody knows of it.
         let guard = Command::new(program())
             .arg(SUBCOMMAND)

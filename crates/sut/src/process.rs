@@ -1,11 +1,12 @@
 //! A target as a running program: started on a free port, ready, watched, stopped.
 
 use crate::client_tls::client_tls;
-use crate::manifest::{Manifest, PORT, Ready, SELF};
-use crate::private_directory::PrivateDirectory;
+use crate::copies::{self, ProgramCopy};
+use crate::manifest::{Manifest, PORT, Ready};
 use crate::startup_diagnostics::{cannot_execute, last_lines, manual_command, never_ready};
 use crate::supervised::{CommandSpec, Supervised};
-use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
+use crate::target_files::{STORE, TargetFiles};
+use crate::{hello_requests, listening, port, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::message_pattern::Captured;
 use pushbench_core::wording::DRIVER_ADDRESS;
@@ -23,8 +24,6 @@ use std::time::{Duration, Instant};
 const ATTEMPTS: usize = 3;
 /// Pause between two looks whether a target is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
-/// Stands for the file of a publisher's store, which outlives a restart, in commands.
-pub(super) const STORE: &str = "{store}";
 
 /// What to start and where.
 pub struct Launch<'a> {
@@ -55,14 +54,17 @@ pub struct Running {
     request_options: RequestOptions,
     /// What `hello` has captured.
     captured: Captured,
-    /// Where its store is, if it has one.
-    store: Option<PrivateDirectory>,
+    /// Its store and the copy of its executable.
+    files: TargetFiles,
 }
 
 /// Starts targets and waits until all are ready. When one fails, none is left running.
 pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
     // All begin before the first is waited for: a slow start is paid once.
-    let mut starting = launches.iter().map(Starting::begin).collect::<Result<Vec<_>>>()?;
+    let manifests: Vec<&Manifest> = launches.iter().map(|launch| launch.manifest).collect();
+    let copies = copies::make_all(&manifests)?;
+    let begin = |(launch, copy)| Starting::begin(launch, copy);
+    let mut starting = launches.iter().zip(copies).map(begin).collect::<Result<Vec<_>>>()?;
     for one in &mut starting {
         one.wait()?;
         hello_requests::send(one.launch.manifest, &mut one.running)?;
@@ -75,7 +77,7 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
 pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     drop(target.supervised.take());
     let ports = Some(Ports { own: target.port, subscribers: target.subscriber_port });
-    let running = start(launch, ports, target.store.take())?;
+    let running = start(launch, ports, std::mem::take(&mut target.files))?;
     // Connections are made again where they were.
     let running = Running {
         addresses: vec![target.address.socket],
@@ -109,8 +111,8 @@ struct Starting<'a> {
 }
 
 impl<'a> Starting<'a> {
-    fn begin(launch: &'a Launch<'a>) -> Result<Starting<'a>> {
-        let running = start(launch, None, None)?;
+    fn begin(launch: &'a Launch<'a>, copy: Option<ProgramCopy>) -> Result<Starting<'a>> {
+        let running = start(launch, None, TargetFiles::make(launch.manifest, copy)?)?;
         Ok(Starting { launch, running, began: Instant::now(), attempt: 1, ports: None })
     }
 
@@ -151,7 +153,8 @@ impl<'a> Starting<'a> {
         let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
         if taken && manifest.url.contains(PORT) && self.attempt < ATTEMPTS {
             self.attempt += 1;
-            self.running = start(self.launch, self.ports, self.running.store.take())?;
+            let files = std::mem::take(&mut self.running.files);
+            self.running = start(self.launch, self.ports, files)?;
             self.began = Instant::now();
             return Ok(());
         }
@@ -176,11 +179,7 @@ struct Ports {
     subscribers: u16,
 }
 
-fn start(
-    launch: &Launch<'_>,
-    restart_ports: Option<Ports>,
-    store: Option<PrivateDirectory>,
-) -> Result<Running> {
+fn start(launch: &Launch<'_>, restart_ports: Option<Ports>, files: TargetFiles) -> Result<Running> {
     let manifest = launch.manifest;
     let fixed = !manifest.url.contains(PORT);
     let port = match restart_ports {
@@ -191,15 +190,7 @@ fn start(
     let urls =
         subscriber_urls::of(manifest, launch.driver, restart_ports.map(|ports| ports.subscribers))?;
     let keys = manifest.run_keys()?;
-    let stores = manifest.command.iter().flatten().any(|word| word == STORE);
-    let make = || PrivateDirectory::make("store");
-    let store = store.map_or_else(|| stores.then(make).transpose(), |kept| Ok(Some(kept)));
-    let store = store.map_err(|e| {
-        Error::harness(format!("cannot make a directory for the store: {e}; check TMPDIR"))
-    })?;
-    let file = store.as_ref().map_or(String::new(), |directory| {
-        directory.path().join("events.sqlite").display().to_string()
-    });
+    let file = files.store();
     let fill = |text: &String| {
         let text = urls.filled(&text.replace(PORT, &port.to_string()).replace(STORE, &file));
         keys.as_ref().map_or(text.clone(), |keys| keys.filled(&text))
@@ -224,9 +215,7 @@ fn start(
         )));
     }
     let mut words: Vec<String> = words.iter().map(fill).collect();
-    if words[0] == SELF {
-        words[0] = program().to_string_lossy().into_owned();
-    }
+    files.name_program(&mut words);
     let mut env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
     env.extend(launch.driver.map(|address| (DRIVER_ADDRESS.to_owned(), address.to_string())));
     urls.fits(manifest, &words, &env)?;
@@ -256,7 +245,7 @@ fn start(
         subscriber_port: urls.port,
         request_options: manifest.request_options.clone(),
         captured: Captured::new(),
-        store,
+        files,
     })
 }
 
@@ -283,7 +272,7 @@ fn running_already(
                 subscriber_port: 0,
                 request_options,
                 captured: Captured::new(),
-                store: None,
+                files: TargetFiles::default(),
             })
         }
         None => Err("no server accepts connections there: start the server first".to_owned()),

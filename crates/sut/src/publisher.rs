@@ -3,9 +3,10 @@
 use crate::http;
 use crate::manifest;
 use crate::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
-use crate::process::{Running, STORE};
+use crate::process::Running;
 use crate::publishing_keys::RequestSpec;
 use crate::ready;
+use crate::target_files::STORE;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use pushbench_core::arm::ArmSpec;

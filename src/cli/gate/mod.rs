@@ -61,6 +61,9 @@ pub struct Args {
     /// Ignores slow-downs smaller than this
     #[arg(long, value_name = "TIME", default_value = MIN_DIFFERENCE, value_parser = units::parse_duration)]
     min_difference: Duration,
+    /// Runs programs from their own files, not from copies: for those that look for files beside themselves
+    #[arg(long)]
+    in_place: bool,
     /// Also judges the ratio between two transports
     #[arg(long)]
     ratio: bool,
@@ -100,9 +103,9 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(stored) => against::execute(&mut plan.request, stored, &interrupt, &mut show),
     };
     show.finish();
-    let GateResult { stages, error } = ended?;
+    let GateResult { stages, executables, error } = ended?;
     let [base, candidate] = &plan.request.named;
-    let sides = GateSides { base, candidate, stages: &stages };
+    let sides = GateSides { base, candidate, executables: executables.as_ref(), stages: &stages };
     let (typed, dir) = (command(&plan.request.command), plan.request.out.display().to_string());
     let source = Source { command: &typed, dir: &dir, pushbench: env!("CARGO_PKG_VERSION") };
     let shown = store(&plan.request.out, &sides, source)
@@ -172,7 +175,12 @@ fn append(path: &Path, text: &str) -> Result<()> {
 pub fn report(dir: &Path, name: &str, output: Option<&Path>) -> Result<()> {
     let format = format(name)?;
     let (header, stages) = record::read(dir)?;
-    let sides = GateSides { base: &header.base, candidate: &header.candidate, stages: &stages };
+    let sides = GateSides {
+        base: &header.base,
+        candidate: &header.candidate,
+        executables: header.executables.as_ref(),
+        stages: &stages,
+    };
     let (typed, dir) = (command(&header.command), dir.display().to_string());
     let source = Source { command: &typed, dir: &dir, pushbench: &header.pushbench };
     write_report(format, &sides, source, output)

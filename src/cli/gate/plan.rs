@@ -73,6 +73,7 @@ impl Plan {
             at_most: options.at_most,
             seed: sides.seed,
             placement,
+            in_place: args.in_place,
             out: options.out.clone().unwrap_or_else(|| default_out(&name)),
             command: command_line(),
         };

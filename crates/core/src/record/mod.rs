@@ -9,6 +9,7 @@ pub mod accuracy;
 pub mod callbacks;
 pub mod ease;
 pub mod effective_config;
+pub mod executables;
 pub mod fanout;
 pub mod findings;
 pub mod guarantee;

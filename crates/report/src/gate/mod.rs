@@ -10,6 +10,7 @@ use crate::text::align;
 use crate::visible;
 use crate::visible::visible;
 use pushbench_analysis::compare::gate::Gate;
+use pushbench_core::record::executables::Executables;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -20,6 +21,8 @@ pub struct GateSides<'a> {
     pub base: &'a str,
     /// What the candidate is.
     pub candidate: &'a str,
+    /// Which files they ran from, where the record says it.
+    pub executables: Option<&'a Executables>,
     /// Each look; the last one is the verdict.
     pub stages: &'a [Gate],
 }
@@ -90,6 +93,9 @@ fn text(sides: &GateSides<'_>) -> String {
         visible(sides.base),
         visible(sides.candidate)
     );
+    if let Some(executables) = sides.executables {
+        let _ = writeln!(out, "files      {}", visible(&executables.sentence()));
+    }
     let _ = writeln!(out, "{}\n", rows::looks(sides.stages));
     let table = |grid: Vec<Vec<String>>, words: usize| {
         let grid: Vec<Vec<String>> =
@@ -111,13 +117,11 @@ fn markdown(sides: &GateSides<'_>, most: usize) -> String {
     let Some(gate) = sides.last() else { return out };
     let _ = writeln!(out, "### pushbench gate: {}\n", escape(&gate.scenario));
     let _ = writeln!(out, "**{}**\n", escape(&gate.sentence));
-    let _ = writeln!(
-        out,
-        "- base: {}\n- candidate: {}\n- {}\n",
-        code(sides.base),
-        code(sides.candidate),
-        escape(&rows::looks(sides.stages))
-    );
+    let _ = writeln!(out, "- base: {}\n- candidate: {}", code(sides.base), code(sides.candidate));
+    if let Some(executables) = sides.executables {
+        let _ = writeln!(out, "- files: {}", escape(&executables.sentence()));
+    }
+    let _ = writeln!(out, "- {}\n", escape(&rows::looks(sides.stages)));
     table(&mut out, rows::lines(gate), most, "lines");
     table(&mut out, rows::exact(gate, true), most, "counts");
     for line in rows::remarks(gate, most) {

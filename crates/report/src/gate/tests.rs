@@ -4,6 +4,7 @@ use comrak::nodes::{AstNode, NodeValue};
 use comrak::{Arena, Options, parse_document};
 use pushbench_analysis::compare::gate::sample::{Recipe, recipe, settings, sweep};
 use pushbench_analysis::compare::gate::{CANDIDATE, Gate, Look, Waiver, judge};
+use pushbench_core::record::executables::Executables;
 
 const COMMAND: &str = "./server --port {port}";
 
@@ -14,7 +15,7 @@ const SOURCE: Source<'_> = Source {
 };
 
 fn sides(stages: &[Gate]) -> GateSides<'_> {
-    GateSides { base: COMMAND, candidate: "./new/server --port {port}", stages }
+    GateSides { base: COMMAND, candidate: "./new/server --port {port}", executables: None, stages }
 }
 
 fn passed() -> Gate {
@@ -134,7 +135,9 @@ fn what_comes_from_elsewhere_stays_text() {
         gate.notes.push(evil.to_owned());
         gate.sentence.push_str(evil);
         let gates = [gate];
-        let sides = GateSides { base: evil, candidate: evil, stages: &gates };
+        let why = Executables::InPlace(evil.to_owned());
+        let sides =
+            GateSides { base: evil, candidate: evil, executables: Some(&why), stages: &gates };
         let markdown = summary(&sides);
         let found = understood(&markdown);
         assert!(found.foreign.is_empty(), "{evil:?}: {:?}\n{markdown}", found.foreign);
@@ -270,7 +273,9 @@ fn what_comes_from_elsewhere_stays_text_on_the_page() {
         gate.lines[1].setting.insert("payload.file".to_owned(), evil.into());
         gate.notes.push(evil.to_owned());
         let gates = [gate];
-        let sides = GateSides { base: evil, candidate: evil, stages: &gates };
+        let why = Executables::InPlace(evil.to_owned());
+        let sides =
+            GateSides { base: evil, candidate: evil, executables: Some(&why), stages: &gates };
         let source = Source { command: evil, dir: evil, pushbench: evil };
         let page = Format::Html.render(&sides, source);
         assert_eq!(page.matches("<script").count(), 1, "our own");

@@ -45,6 +45,9 @@ fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
                 dl.facts {
                     div { dt { "base" } dd { code { (sides.base) } } }
                     div { dt { "candidate" } dd { code { (sides.candidate) } } }
+                    @if let Some(executables) = sides.executables {
+                        div { dt { "files" } dd { (executables.sentence()) } }
+                    }
                 }
             }
             section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) }

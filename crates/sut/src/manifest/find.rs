@@ -108,6 +108,7 @@ pub(crate) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Re
         http2_only: d.http2_only,
         batches: d.batches,
         publisher: None,
+        copies: None,
         files,
     })
 }

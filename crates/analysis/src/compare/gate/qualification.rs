@@ -37,6 +37,9 @@ pub struct Header {
     pub seed: u64,
     /// The base's service time, from which the added work was worked out, ns.
     pub service_ns: f64,
+    /// Each start had a fresh copy of its executable.
+    #[serde(default)]
+    pub copied: bool,
 }
 
 /// How one candidate did in one gate.
