@@ -36,8 +36,19 @@ impl Looks {
             Err(e) if e.is_missing() => return Ok(None),
             Err(e) => return Err(e.into()),
         };
-        let found = serde_json::from_str(&text);
-        found.map(Some).map_err(|e| Error::usage(format!("{} is damaged: {e}", path.display())))
+        let damaged = |why: String| Error::usage(format!("{} is damaged: {why}", path.display()));
+        let found: Looks = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        if !found.spend_at_most_everything() {
+            return Err(damaged("its looks do not spend the error once".to_owned()));
+        }
+        Ok(Some(found))
+    }
+
+    /// Parts of the error that were changed by hand would give another verdict.
+    fn spend_at_most_everything(&self) -> bool {
+        let shares = || self.looks.iter().map(|look| look.share);
+        let numbered = self.looks.iter().zip(1..).all(|(look, number)| look.number == number);
+        numbered && shares().all(|share| share > 0.0) && shares().sum::<f64>() <= 1.0 + 1e-9
     }
 
     fn write(&self, dir: &Path) -> Result<()> {
