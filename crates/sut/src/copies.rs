@@ -9,7 +9,7 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::record::executables::Executables;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,11 +57,6 @@ pub(super) struct ProgramCopy {
 /// # Errors
 /// The directory cannot be made, or there is no room for a copy for each of them.
 pub fn give(manifests: &mut [&mut Manifest], fallback: &Path) -> Result<Executables> {
-    let found = manifests.iter().map(|manifest| Executable::of(manifest));
-    let executables = match found.collect::<std::result::Result<Vec<_>, String>>() {
-        Ok(executables) => executables,
-        Err(why) => return Ok(Executables::InPlace(why)),
-    };
     let temporary = std::env::temp_dir();
     let Some(parent) = [temporary.as_path(), fallback].into_iter().find(|dir| may_execute(dir))
     else {
@@ -71,7 +66,16 @@ pub fn give(manifests: &mut [&mut Manifest], fallback: &Path) -> Result<Executab
             fallback.display()
         )));
     };
-    check_room(parent, executables.iter().map(|e| e.bytes).sum())?;
+    give_in(manifests, parent)
+}
+
+fn give_in(manifests: &mut [&mut Manifest], parent: &Path) -> Result<Executables> {
+    let found = manifests.iter().map(|manifest| Executable::of(manifest));
+    let executables = match found.collect::<std::result::Result<Vec<_>, String>>() {
+        Ok(executables) => executables,
+        Err(why) => return Ok(Executables::InPlace(why)),
+    };
+    check_room(parent, executables.iter().map(Executable::copied_bytes).sum())?;
     let made =
         std::path::absolute(parent).and_then(|dir| PrivateDirectory::make_in(&dir, "programs"));
     let directory = made.map_err(|e| {
@@ -161,17 +165,22 @@ impl Copies {
 
 fn write(executable: &Executable, folder: &Path, path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(folder)?;
-    let mut to = OpenOptions::new().write(true).create_new(true).mode(0o700).open(path)?;
+    let to = OpenOptions::new().write(true).create_new(true).mode(0o700).open(path)?;
     let mut chunk = vec![0; CHUNK];
-    let mut at = 0;
-    loop {
-        let read = executable.file.read_at(&mut chunk, at)?;
-        if read == 0 {
-            return Ok(());
+    for part in executable.copied() {
+        let mut at = part.start;
+        while at < part.end {
+            let most = chunk.len().min((part.end - at) as usize);
+            match executable.file.read_at(&mut chunk[..most], at)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => {
+                    to.write_all_at(&chunk[..read], at)?;
+                    at += read as u64;
+                }
+            }
         }
-        to.write_all(&chunk[..read])?;
-        at += read as u64;
     }
+    to.set_len(executable.bytes)
 }
 
 impl ProgramCopy {

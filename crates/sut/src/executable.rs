@@ -2,11 +2,12 @@
 
 use crate::manifest::{Manifest, SELF};
 use crate::{program, setup};
-use object::elf::{DT_RPATH, DT_RUNPATH, FileHeader32, FileHeader64};
-use object::read::elf::{Dyn as _, FileHeader};
+use object::elf::{DT_RPATH, DT_RUNPATH, FileHeader32, FileHeader64, SHF_ALLOC};
+use object::read::elf::{Dyn as _, FileHeader, SectionHeader as _};
 use object::{Endianness, FileKind, ReadCache, ReadRef};
 use rustix::fs::fgetxattr;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,17 @@ pub(super) struct Executable {
     pub file: File,
     /// Its length.
     pub bytes: u64,
+    /// What is not copied, in order: debugging information, which no running program needs and which may be most of
+    /// the file. A copy has holes there.
+    pub holes: Vec<Range<u64>>,
+}
+
+/// What an ELF file says of itself.
+#[derive(Debug, Default, PartialEq)]
+struct Layout {
+    /// It names its own folder for libraries.
+    finds_libraries_beside_itself: bool,
+    holes: Vec<Range<u64>>,
 }
 
 impl Executable {
@@ -62,6 +74,18 @@ impl Executable {
         Executable::open(word, &name, path)
     }
 
+    /// The parts of the file that are copied, in order.
+    pub fn copied(&self) -> Vec<Range<u64>> {
+        let ends = self.holes.iter().map(|hole| hole.start).chain([self.bytes]);
+        let starts = [0].into_iter().chain(self.holes.iter().map(|hole| hole.end));
+        starts.zip(ends).map(|(start, end)| start..end).collect()
+    }
+
+    /// Bytes of a copy.
+    pub fn copied_bytes(&self) -> u64 {
+        self.copied().iter().map(|part| part.end.saturating_sub(part.start)).sum()
+    }
+
     fn open(word: usize, name: &str, path: PathBuf) -> Result<Executable, String> {
         let cannot = |e| format!("{} cannot be read: {e}", path.display());
         let file = File::open(&path).map_err(cannot)?;
@@ -70,15 +94,14 @@ impl Executable {
         if described.mode() & SET_ID != 0 || has_capabilities {
             return Err(format!("{} has rights that a copy would not have", path.display()));
         }
-        match finds_libraries_beside_itself(&file) {
+        let (bytes, name) = (described.len(), name.to_owned());
+        match layout(&file) {
             None => Err(format!("{} is a script, not an ELF executable", path.display())),
-            Some(true) => Err(format!(
+            Some(layout) if layout.finds_libraries_beside_itself => Err(format!(
                 "{} looks for libraries beside itself (RUNPATH with $ORIGIN)",
                 path.display()
             )),
-            Some(false) => {
-                Ok(Executable { word, name: name.to_owned(), path, file, bytes: described.len() })
-            }
+            Some(Layout { holes, .. }) => Ok(Executable { word, name, path, file, bytes, holes }),
         }
     }
 }
@@ -117,32 +140,46 @@ fn started_by_env(words: &[String]) -> Result<(usize, PathBuf), String> {
     Ok((at, folder))
 }
 
-/// Whether it is an ELF file that names its own folder for libraries; `None` of other files.
-fn finds_libraries_beside_itself(file: &File) -> Option<bool> {
+/// `None` of a file that is not ELF.
+fn layout(file: &File) -> Option<Layout> {
     let data = ReadCache::new(file);
-    match FileKind::parse(&data).ok()? {
-        FileKind::Elf32 => Some(names_origin::<FileHeader32<Endianness>, _>(&data) == Some(true)),
-        FileKind::Elf64 => Some(names_origin::<FileHeader64<Endianness>, _>(&data) == Some(true)),
-        _ => None,
-    }
+    let layout = match FileKind::parse(&data).ok()? {
+        FileKind::Elf32 => read::<FileHeader32<Endianness>, _>(&data),
+        FileKind::Elf64 => read::<FileHeader64<Endianness>, _>(&data),
+        _ => return None,
+    };
+    Some(layout.unwrap_or_default())
 }
 
-/// `None` of a file without dynamic section.
-fn names_origin<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) -> Option<bool> {
+/// `None` of a file without readable sections.
+fn read<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) -> Option<Layout> {
     let header = E::parse(data).ok()?;
     let endian = header.endian().ok()?;
     let sections = header.sections(endian, data).ok()?;
-    let (entries, strings) = sections.dynamic(endian, data).ok()??;
-    let strings = sections.strings(endian, data, strings).ok()?;
-    let folders = entries.iter().filter(|entry| {
-        let tag: i64 = entry.d_tag(endian).into();
-        [DT_RPATH, DT_RUNPATH].contains(&tag)
+    let debugging = sections.iter().filter(|section| {
+        let flags: u64 = section.sh_flags(endian).into();
+        let name = sections.section_name(endian, section).unwrap_or_default();
+        flags & u64::from(SHF_ALLOC) == 0 && name.starts_with(b".debug_")
     });
-    let mut folders = folders.filter_map(|entry| entry.string(endian, strings).ok());
-    Some(folders.any(|text| {
-        let text = String::from_utf8_lossy(text);
-        ORIGIN.iter().any(|origin| text.contains(origin))
-    }))
+    let mut holes: Vec<Range<u64>> = debugging
+        .filter_map(|section| section.file_range(endian))
+        .map(|(offset, size)| offset..offset.saturating_add(size))
+        .collect();
+    holes.sort_by_key(|hole| hole.start);
+    let names_origin = || {
+        let (entries, strings) = sections.dynamic(endian, data).ok()??;
+        let strings = sections.strings(endian, data, strings).ok()?;
+        let folders = entries.iter().filter(|entry| {
+            let tag: i64 = entry.d_tag(endian).into();
+            [DT_RPATH, DT_RUNPATH].contains(&tag)
+        });
+        let mut folders = folders.filter_map(|entry| entry.string(endian, strings).ok());
+        Some(folders.any(|text| {
+            let text = String::from_utf8_lossy(text);
+            ORIGIN.iter().any(|origin| text.contains(origin))
+        }))
+    };
+    Some(Layout { finds_libraries_beside_itself: names_origin() == Some(true), holes })
 }
 
 #[cfg(test)]

@@ -111,8 +111,9 @@ fn libraries_beside_the_executable_are_noticed() {
         };
         assert!(linked.status.success(), "{}", String::from_utf8_lossy(&linked.stderr));
         let file = File::open(&program).unwrap();
-        assert_eq!(finds_libraries_beside_itself(&file), Some(beside), "{option}");
+        let found = layout(&file).unwrap();
+        assert_eq!(found.finds_libraries_beside_itself, beside, "{option}");
         fs::remove_file(program).unwrap();
     }
-    assert_eq!(finds_libraries_beside_itself(&File::open(&source).unwrap()), None);
+    assert_eq!(layout(&File::open(&source).unwrap()), None);
 }
