@@ -102,6 +102,7 @@ fn program() -> ExitCode {
     let hidden = [
         pushbench_sut::supervisor::run_if_requested,
         pushbench_sut::private_directory::run_if_requested,
+        pushbench_sut::instructions::run_if_requested,
         pushbench_faults::run_if_requested,
         pushbench_faults::exact_target::run_if_requested,
     ];

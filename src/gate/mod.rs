@@ -4,6 +4,7 @@
 pub mod against;
 mod copies;
 pub mod equivalence;
+pub mod instructions;
 pub mod looks;
 pub mod nulls;
 pub mod qualify;

@@ -2,8 +2,10 @@
 //! one for each stage. The verdict is derived from them again, digit for digit.
 
 use crate::gate::Request;
+use crate::gate::instructions;
 use crate::gate::looks::Looks;
 use pushbench_analysis::compare::gate as verdict;
+use pushbench_analysis::compare::gate::instructions::Method;
 use pushbench_analysis::compare::gate::{Failure, Gate, Look, Settings};
 use pushbench_analysis::compare::machine;
 use pushbench_core::error::{Error, Result};
@@ -45,6 +47,9 @@ pub struct GateHeader {
     /// Which files the programs ran from; `None` before that was decided, and in gates of versions without copies.
     #[serde(default)]
     pub executables: Option<Executables>,
+    /// How instructions are counted, where these are judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<Method>,
     /// How it ended; `None` while it runs, when it was killed, and in gates of versions that did not keep
     /// it.
     #[serde(default)]
@@ -75,6 +80,7 @@ impl GateHeader {
             at_most_s: Some(request.at_most.as_secs_f64()),
             scenario: request.question.name.clone(),
             executables: None,
+            instructions: None,
             ended: None,
         }
     }
@@ -173,6 +179,7 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
 pub fn begun(dir: &Path) -> usize {
     match Looks::read(&blocks_dir(dir)) {
         Ok(Some(looks)) => looks.looks.len(),
+        _ if instructions::begun(dir) => 1,
         _ => stages(dir),
     }
 }
@@ -184,9 +191,12 @@ fn stages(dir: &Path) -> usize {
 /// Judges what a gate's directory holds. The last one has the verdict, or the failure that ended the gate.
 pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
     let failure = header.ended.as_ref().and_then(|end| end.failure.clone());
-    let mut found = match blocks_dir(dir).join("run.json").is_file() {
-        true => of_blocks(dir, header, failure.is_some())?,
-        false => of_stages(dir, header)?,
+    let mut found = match &header.instructions {
+        Some(method) => instructions::judge(dir, header, method)?,
+        None if blocks_dir(dir).join("run.json").is_file() => {
+            of_blocks(dir, header, failure.is_some())?
+        }
+        None => of_stages(dir, header)?,
     };
     if let Some(failure) = failure {
         let last = found.pop().unwrap_or_else(|| Gate::without_records(&header.scenario));
@@ -286,6 +296,7 @@ mod tests {
             at_most_s: None,
             scenario: "gate".to_owned(),
             executables: None,
+            instructions: None,
             ended,
         };
         create(dir, &header).unwrap();

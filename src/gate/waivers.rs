@@ -54,7 +54,7 @@ fn parse(file: &str, text: &str) -> Result<Vec<Waiver>> {
 
 fn waiver(entry: Entry, place: &dyn Fn(usize) -> Origin) -> Result<Waiver> {
     let metric = entry.metric.get_ref();
-    if metrics::named(metric).is_none() {
+    if metrics::named(metric).is_none() && *metric != metrics::INSTRUCTIONS.name {
         let names = metrics::METRICS.iter().map(|m| m.name);
         return Err(place(entry.metric.span().start).error(format!(
             "there is no metric \"{metric}\"{}; see `pushbench list metrics`",

@@ -85,6 +85,23 @@ pub(super) fn send_events<'a, T: ProbeConnection<'a>>(
     tally
 }
 
+/// Sends the events one by one, until one is not acknowledged.
+pub(super) fn send_one_by_one<'a, T: ProbeConnection<'a>>(
+    target: &ProbeTarget<'a>,
+    plan: &Plan,
+) -> EventTally {
+    let mut tally = EventTally::default();
+    let mut connection: Option<T> = None;
+    while tally.sent < plan.events && tally.acknowledged.len() == tally.sent {
+        tally.sent += 1;
+        let event = [target.next_index()];
+        if let Err(failure) = tally.exchange(target, &mut connection, &event, plan) {
+            tally.unacknowledged.get_or_insert(Unacknowledged::NoAnswer(failure));
+        }
+    }
+    tally
+}
+
 impl EventTally {
     /// Sends events together and waits for what they get.
     fn exchange<'a, T: ProbeConnection<'a>>(

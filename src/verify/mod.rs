@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod response_tests;
 
+mod closed_loop;
 mod compressed_socket;
 mod forgeries;
 mod head;
@@ -23,6 +24,8 @@ mod remedy;
 mod tcp;
 mod webhook;
 mod websocket;
+
+pub use closed_loop::closed_loop;
 
 use known_events::{EventTally, Plan, Unacknowledged};
 use probe_connection::{ProbeConnection, ProbeTarget};

@@ -15,6 +15,7 @@ mod executable;
 pub mod given;
 mod hello_requests;
 mod http;
+pub mod instructions;
 mod listening;
 pub mod manifest;
 mod memory_cgroup;

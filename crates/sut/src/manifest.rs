@@ -68,6 +68,8 @@ pub struct Manifest {
     pub name: String,
     /// Program and arguments, `{port}` not yet filled in; none for a server that is already running.
     pub command: Option<Vec<String>>,
+    /// Program and arguments put before `command`: what counts its instructions; empty otherwise.
+    pub(super) wrapper: Vec<String>,
     /// Where it takes events, `{port}` not yet filled in.
     pub url: String,
     /// How answers find their events.
@@ -295,6 +297,7 @@ impl Manifest {
         Manifest {
             name: name.to_owned(),
             command: None,
+            wrapper: Vec::new(),
             url: url.to_owned(),
             matching,
             match_left_out: false,

@@ -6,7 +6,7 @@ use crate::manifest::{Manifest, PORT, Ready};
 use crate::startup_diagnostics::{cannot_execute, last_lines, manual_command, never_ready};
 use crate::supervised::{CommandSpec, Supervised};
 use crate::target_files::{STORE, TargetFiles};
-use crate::{hello_requests, listening, port, ready, setup, subscriber_urls, tls};
+use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::message_pattern::Captured;
 use pushbench_core::wording::DRIVER_ADDRESS;
@@ -14,6 +14,7 @@ use pushbench_wire::endpoint::{Endpoint, Resolved, percent_encoded};
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::tls::ClientTls;
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::HashSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -216,6 +217,10 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>, files: TargetFiles) 
     }
     let mut words: Vec<String> = words.iter().map(fill).collect();
     files.name_program(&mut words);
+    if let [_self, rest @ ..] = &manifest.wrapper[..] {
+        let own = program().to_string_lossy().into_owned();
+        words = [vec![own], rest.to_vec(), words].concat();
+    }
     let mut env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
     env.extend(launch.driver.map(|address| (DRIVER_ADDRESS.to_owned(), address.to_string())));
     urls.fits(manifest, &words, &env)?;
@@ -370,6 +375,24 @@ impl Running {
     /// Ends all of them at once (SIGKILL).
     pub fn kill(&self) -> io::Result<()> {
         self.signal(Signal::KILL)
+    }
+
+    /// Ends its process tree by SIGTERM alone; whether all of it is gone within this time.
+    pub fn terminate(&self, limit: Duration) -> bool {
+        // Once each: many programs take a second one for a request to hurry. Parents come before children.
+        let (began, mut signalled) = (Instant::now(), HashSet::new());
+        loop {
+            let alive = self.pids();
+            if alive.is_empty() || began.elapsed() > limit {
+                return alive.is_empty();
+            }
+            for pid in alive.iter().filter_map(|pid| Pid::from_raw(*pid as i32)) {
+                if signalled.insert(pid) {
+                    let _already_gone = kill_process(pid, Signal::TERM);
+                }
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
     }
 
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! `pushbench gate`
 
+mod instructions;
 mod options;
 mod plan;
 
@@ -9,6 +10,7 @@ use crate::cli::progress::Show;
 use crate::cli::report::again;
 use crate::cli::{deliver, interrupt_flag, print};
 use crate::gate;
+use crate::gate::instructions as counted;
 use crate::gate::nulls;
 use crate::gate::nulls::Nulls;
 use crate::gate::{GateResult, against, record};
@@ -98,9 +100,10 @@ pub fn run(args: &Args) -> Result<u8> {
     vacant(&plan.request.out)?;
     show.say_placement(&plan.request.placement);
     plan.remarks.iter().for_each(|line| show.say(line));
-    let ended = match &plan.against {
-        None => gate::execute(&mut plan.request, &interrupt, &mut show),
-        Some(stored) => against::execute(&mut plan.request, stored, &interrupt, &mut show),
+    let ended = match (&plan.counter, &plan.against) {
+        (Some(counter), _) => counted::execute(&mut plan.request, counter, &interrupt, &mut show),
+        (None, None) => gate::execute(&mut plan.request, &interrupt, &mut show),
+        (None, Some(stored)) => against::execute(&mut plan.request, stored, &interrupt, &mut show),
     };
     show.finish();
     let GateResult { stages, executables, error } = ended?;

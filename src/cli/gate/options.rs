@@ -1,12 +1,13 @@
 //! What is sent, what is judged: the options that `gate` and `qualify` have in common.
 
+use crate::cli::gate::instructions::INSTRUCTIONS;
 use crate::cli::run::{Overrides, SEED};
 use crate::gate::nulls;
 use crate::gate::nulls::Nulls;
 use crate::run::environment;
 use pushbench_analysis::compare::decide::is_judged;
 use pushbench_analysis::compare::gate::looks::FIRST;
-use pushbench_analysis::compare::gate::{FEWEST, JUDGED, Settings};
+use pushbench_analysis::compare::gate::{FEWEST, JUDGED, Margin, Settings};
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::metrics;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Long enough to tell 10 % at 10 % of noise a block.
-const AT_MOST: &str = "5m";
+pub(super) const AT_MOST: &str = "5m";
 /// Blocks of a gate against stored runs, where nothing else is said.
 const MOST_AGAINST: usize = 40;
 
@@ -33,9 +34,9 @@ pub struct GateOptions {
     /// A shipped scenario's name or a path to a .toml file [default: gate, or the stored run's]
     #[arg(long, value_name = "S")]
     pub(in crate::cli) scenario: Option<String>,
-    /// Metrics to judge, separated by commas
+    /// Metrics to judge, separated by commas; or instructions, in a gate of their own
     #[arg(long, value_name = "METRICS", value_delimiter = ',', default_values = JUDGED)]
-    judge: Vec<String>,
+    pub(super) judge: Vec<String>,
     /// Blocks before the first look [default: 8, or as many as the stored run has]
     #[arg(long, value_name = "N")]
     blocks: Option<usize>,
@@ -131,6 +132,11 @@ impl GateOptions {
     pub(in crate::cli) fn judged(&self, question: &Question) -> Result<Vec<&'static str>> {
         let mut found = Vec::new();
         for name in &self.judge {
+            if name == INSTRUCTIONS {
+                return Err(Error::usage(format!(
+                    "--judge {INSTRUCTIONS}: only pushbench gate counts instructions: choose metrics of `pushbench list metrics`"
+                )));
+            }
             let metric = metrics::named(name).ok_or_else(|| {
                 let hint = did_you_mean(name, METRICS.iter().map(|m| m.name));
                 Error::usage(format!(
@@ -169,12 +175,17 @@ impl GateOptions {
         let names: Vec<String> = transports.iter().map(ArmSpec::at_receiver).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let margin = |metric| nulls.margin(&machine, &question.name, &names, metric);
-        Ok(Settings {
-            margins: self.judged(question)?.into_iter().map(margin).collect(),
-            min_difference_ns: 0.0,
-            ratio: false,
-            waivers: Vec::new(),
-            today: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
-        })
+        Ok(with_margins(self.judged(question)?.into_iter().map(margin).collect()))
+    }
+}
+
+/// What is allowed today, and nothing else that makes a gate milder.
+pub(super) fn with_margins(margins: Vec<Margin>) -> Settings {
+    Settings {
+        margins,
+        min_difference_ns: 0.0,
+        ratio: false,
+        waivers: Vec::new(),
+        today: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
     }
 }

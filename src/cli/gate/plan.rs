@@ -1,8 +1,8 @@
 //! What is asked, made into a request: nothing is started before all of it holds.
 
 use crate::cli::command_line;
-use crate::cli::gate::options::GateOptions;
-use crate::cli::gate::{Args, read_nulls};
+use crate::cli::gate::options::{GateOptions, with_margins};
+use crate::cli::gate::{Args, instructions, read_nulls};
 use crate::cli::run::{allow_path, default_out};
 use crate::gate::against;
 use crate::gate::against::Against;
@@ -15,6 +15,7 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::scenario::Question;
 use pushbench_host::cpus::Placement;
+use pushbench_sut::instructions::Counter;
 use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub struct Plan {
     pub request: Request,
     pub against: Option<Against>,
+    /// What counts instructions, where these are judged.
+    pub counter: Option<Counter>,
     /// Notes to print before the gate begins.
     pub remarks: Vec<String>,
 }
@@ -39,6 +42,7 @@ struct Sides {
 impl Plan {
     pub fn of(args: &Args, transports: &[ArmSpec], placement: Placement) -> Result<Plan> {
         let options = &args.options;
+        let counted = instructions::are_judged(args)?;
         let common = common(args, &placement)?;
         let sides = match &args.base {
             _ if !args.against.is_empty() => stored(args, transports, &common)?,
@@ -55,14 +59,20 @@ impl Plan {
         allow_path(&sides.question)?;
         let named = args.waivers.as_deref();
         let file = named.unwrap_or(Path::new(waivers::FILE));
-        let all = read_nulls(args.nulls.as_deref())?;
+        let strictness = match counted {
+            true => with_margins(vec![verdict::instructions::margin()]),
+            false => {
+                let all = read_nulls(args.nulls.as_deref())?;
+                options.settings(&sides.question, transports, &all)?
+            }
+        };
         let settings = Settings {
             min_difference_ns: args.min_difference.as_nanos() as f64,
             ratio: args.ratio,
             waivers: waivers::read(file, named.is_some())?,
-            ..options.settings(&sides.question, transports, &all)?
+            ..strictness
         };
-        let remarks = of_nulls(args.nulls.as_deref(), &settings);
+        let remarks = if counted { None } else { of_nulls(args.nulls.as_deref(), &settings) };
         let name = format!("gate-{}", sides.question.name);
         let request = Request {
             question: sides.question,
@@ -77,7 +87,9 @@ impl Plan {
             out: options.out.clone().unwrap_or_else(|| default_out(&name)),
             command: command_line(),
         };
-        Ok(Plan { request, against: sides.against, remarks: remarks.into_iter().collect() })
+        let counter = counted.then(|| instructions::counter(&request)).transpose()?;
+        let remarks = remarks.into_iter().collect();
+        Ok(Plan { request, against: sides.against, counter, remarks })
     }
 }
 
@@ -144,7 +156,7 @@ fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::SideOption
 fn of_nulls(named: Option<&Path>, settings: &Settings) -> Option<String> {
     let from_default = |m: &verdict::Margin| match m.source {
         MarginSource::Default { nulls } => Some(nulls),
-        MarginSource::Nulls { .. } => None,
+        MarginSource::Nulls { .. } | MarginSource::Fixed => None,
     };
     let most =
         settings.margins.iter().map(from_default).collect::<Option<Vec<_>>>()?.into_iter().max()?;

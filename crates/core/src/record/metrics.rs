@@ -138,6 +138,18 @@ pub fn supported_quantile(hist: &Hist, q: f64) -> Option<f64> {
 pub const PLANNED: [&str; 4] =
     ["response.p50", "service.p50", "throughput", "target_usage.cpu_ns_per_event"];
 
+/// What `pushbench gate --judge instructions` judges. No trial of a run has it, so it is not in the registry.
+pub static INSTRUCTIONS: Metric = Metric {
+    name: "instructions_per_event",
+    unit: Unit::Count,
+    more_is_better: false,
+    subject: Subject::Event,
+    family: Family::Counted,
+    about: "instructions that the target executes in user space for an event",
+    value: |_| None,
+    without_lag: None,
+};
+
 /// The metric of that name.
 pub fn named(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|m| m.name == name)

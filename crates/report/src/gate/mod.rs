@@ -104,6 +104,9 @@ fn text(sides: &GateSides<'_>) -> String {
     };
     out.push_str(&table(rows::lines(gate), 2));
     out.push_str(&table(rows::exact(gate, false), 2));
+    for line in &gate.method {
+        let _ = writeln!(out, "  {}", visible(line));
+    }
     for line in rows::remarks(gate, usize::MAX) {
         let _ = writeln!(out, "! {}", visible(&line));
     }
@@ -124,6 +127,9 @@ fn markdown(sides: &GateSides<'_>, most: usize) -> String {
     let _ = writeln!(out, "- {}\n", escape(&rows::looks(sides.stages)));
     table(&mut out, rows::lines(gate), most, "lines");
     table(&mut out, rows::exact(gate, true), most, "counts");
+    for line in &gate.method {
+        let _ = writeln!(out, "- {}", escape(line));
+    }
     for line in rows::remarks(gate, most) {
         let _ = writeln!(out, "- {}", escape(&line));
     }

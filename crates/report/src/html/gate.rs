@@ -51,7 +51,7 @@ fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
                 }
             }
             section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) }
-            section id="counted" { (heading(2, None, &html! { "Counts: compared without statistics" })) (counted(gate)) }
+            section id="counted" { (counted(gate)) }
             section id="looks" {
                 (heading(2, None, &html! { "Looks" }))
                 p { (rows::looks(sides.stages)) }
@@ -64,7 +64,7 @@ fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
                 (heading(2, None, &html! { "Run it again" }))
                 (command("The same gate again, on this machine", source.command))
                 (command("The same verdict, from the records", &format!("pushbench report {}", shell_words::quote(source.dir))))
-                (command("All figures of its blocks, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/{}", source.dir, records(gate))))))
+                @if gate.method.is_empty() { (command("All figures of its blocks, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/{}", source.dir, records(gate)))))) }
                 p.soft { "Measured by pushbench " (source.pushbench) ". The raw records are kept." }
             }
         }
@@ -106,8 +106,15 @@ fn figure(chart: &Chart) -> Markup {
 }
 
 fn counted(gate: &Gate) -> Markup {
+    if !gate.method.is_empty() {
+        return html! {
+            (heading(2, None, &html! { "How instructions were counted" }))
+            ul { @for line in &gate.method { li { bdi { (line) } } } }
+        };
+    }
     let rows = rows::exact(gate, false);
     html! {
+        (heading(2, None, &html! { "Counts: compared without statistics" }))
         @if rows.len() > 1 { (stacked("Counts", &rows)) } @else { p.soft { "Nothing was counted." } }
     }
 }

@@ -89,6 +89,7 @@ pub(crate) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Re
     let ease = ease_of_implementation::measure(&d.ease, &files, d.cwd.as_deref())?;
     let tls = d.tls_options(&files)?;
     Ok(Manifest {
+        wrapper: Vec::new(),
         name: name.to_owned(),
         command: d.command,
         url: d.url,

@@ -120,6 +120,7 @@ fn decide(
         waivers,
         open,
         notes,
+        method: Vec::new(),
         advisory: None,
         failure: None,
     };
@@ -187,7 +188,8 @@ pub(super) fn verdict(gate: &Gate) -> Outcome {
     }
 }
 
-fn waivers(settings: &Settings, scenario: &str, lines: &[Line]) -> Vec<WaiverUse> {
+/// The waivers of a scenario, and what they came to.
+pub(super) fn waivers(settings: &Settings, scenario: &str, lines: &[Line]) -> Vec<WaiverUse> {
     let mine = settings.waivers.iter().filter(|w| w.scenario == scenario);
     mine.map(|w| WaiverUse { state: w.state(&settings.today, lines), waiver: w.clone() }).collect()
 }

@@ -29,6 +29,8 @@ pub enum MarginSource {
         #[serde(default)]
         nulls: usize,
     },
+    /// The same everywhere.
+    Fixed,
     /// As many stored nulls of this kind of machine.
     Nulls {
         /// How many.
@@ -88,6 +90,7 @@ impl Margin {
                 let are = if nulls == 1 { "null is" } else { "nulls are" };
                 format!("{:.0} % ({nulls} {are} too few)", self.share * 100.0)
             }
+            MarginSource::Fixed => format!("{:.1} %", self.share * 100.0),
             MarginSource::Nulls { count } => {
                 let mean = self.bias.map_or(String::new(), |mean| {
                     format!(", which differ by {:+.1} % on average", mean.exp_m1() * 100.0)

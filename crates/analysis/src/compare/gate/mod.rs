@@ -8,6 +8,7 @@
 mod draft;
 mod evidence;
 mod exact;
+pub mod instructions;
 mod judge;
 pub mod looks;
 pub mod margin;
@@ -243,6 +244,9 @@ pub struct Gate {
     pub open: Vec<String>,
     /// What else to know before believing it.
     pub notes: Vec<String>,
+    /// Of a gate that judges instructions: how they were counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub method: Vec<String>,
     /// Why a comparison with stored runs is advice and no verdict.
     pub advisory: Option<Vec<String>>,
     /// What ended the gate then: there is no verdict.
@@ -269,6 +273,7 @@ impl Gate {
             waivers: Vec::new(),
             open: Vec::new(),
             notes: Vec::new(),
+            method: Vec::new(),
             advisory: None,
             failure: None,
         };

@@ -152,7 +152,9 @@ fn passed(gate: &Gate) -> Vec<String> {
     if let Some(names) = named(gate, |l| l.outcome == Outcome::Passed && !within(l)) {
         claims.push(format!("no slow-down by as much as --min-difference in {names}"));
     }
-    claims.push(counts(gate));
+    if gate.method.is_empty() {
+        claims.push(counts(gate));
+    }
     if let Some(names) = named(gate, |l| l.outcome == Outcome::Waived) {
         claims.push(format!("only because of a waiver: {names}"));
     }
