@@ -16,11 +16,15 @@ conclude() { # VERDICT CODE
   exit "$2"
 }
 
-broken() { # CODE MESSAGE
-  echo "::error title=pushbench gate::$2"
+no_verdict() { # LEVEL MESSAGE
+  echo "::$1 title=pushbench gate::$2"
   if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
     printf '### pushbench gate\n\n**No verdict: %s**\n' "$2" >> "$GITHUB_STEP_SUMMARY"
   fi
+}
+
+broken() { # CODE MESSAGE
+  no_verdict error "$2"
   conclude error "$1"
 }
 
@@ -52,6 +56,7 @@ options=(
   --transport "${TRANSPORT:-webhook}"
   --match "${MATCH:-id}"
   --scenario "${SCENARIO:-gate}"
+  --at-most "${AT_MOST:-5m}"
   --out "$out"
   --format github
 )
@@ -71,6 +76,11 @@ case "$code" in
   0) conclude passed 0 ;;
   1) conclude failed 1 ;;
   2) if [ "$on_inconclusive" = fail ]; then conclude inconclusive 2; else conclude inconclusive 0; fi ;;
+  130)
+    if [ -n "$before" ] || ! [ -f "$out/report.md" ]; then
+      no_verdict warning "interrupted before it began to measure: run it again"
+    fi
+    conclude interrupted 130 ;;
   # A gate that was begun has said why it ended, in the log, in the summary and on its page.
   *) if [ -z "$before" ] && [ -f "$out/report.md" ]; then conclude error "$code"; fi
     broken "$code" "pushbench ended with code $code; see the log of this step" ;;

@@ -106,7 +106,8 @@ pub fn measure(
         let block = began.elapsed() / blocks as u32;
         let fit = (budget.left().as_secs_f64() / block.as_secs_f64().max(1e-3)) as usize;
         let schedule = schedule.get_or_insert_with(|| Schedule::new(first, blocks + fit));
-        let look = schedule.look(round.begun.clone(), fit == 0 || round.stopped);
+        let mut look = schedule.look(round.begun.clone(), fit == 0 || round.stopped);
+        look.stopped = round.stopped;
         let more = wants_more(&look.of(stored), &look, progress) && !look.last;
         found.ended = !more;
         found.looks.push(look);

@@ -75,13 +75,16 @@ impl GateResult {
     ) -> Result<GateResult> {
         let failure = |e: &Error| Failure { error: e.to_string(), exit_code: e.code() };
         let failure = ended.as_ref().err().map(failure);
+        let without_records = Gate::without_records(&header.scenario);
+        let unread = failure.clone().map(|failure| without_records.failed(failure));
         header.ended = Some(record::End { stages: record::begun(out), failure });
         let written = record::write(out, &header);
         let executables = header.executables.clone();
         match ended {
             Ok(stages) => written.map(|()| GateResult { stages, executables, error: None }),
             Err(error) => {
-                let stages = record::judge(out, &header).unwrap_or_default();
+                let judged = record::judge(out, &header);
+                let stages = judged.unwrap_or_else(|_| unread.into_iter().collect());
                 Ok(GateResult { stages, executables, error: Some(error) })
             }
         }

@@ -175,6 +175,16 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
     }
 }
 
+/// When a gate's blocks began, RFC 3339 in UTC, and how long they took, s. Without blocks its day.
+pub fn times(dir: &Path, settings: &Settings) -> (String, f64) {
+    let day = || (format!("{}T00:00:00Z", settings.today), 0.0);
+    let Ok(run) = results_store::read(&last_run(dir)) else { return day() };
+    let at = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let took = run.header.finished.as_deref().and_then(at).zip(at(&run.header.started));
+    let took = took.map_or(0.0, |(end, begin)| end.duration_since(begin).as_secs_f64());
+    (run.header.started, took)
+}
+
 /// How many looks there were, or stages begun.
 pub fn begun(dir: &Path) -> usize {
     match Looks::read(&blocks_dir(dir)) {
@@ -210,18 +220,25 @@ fn of_blocks(dir: &Path, header: &GateHeader, failed: bool) -> Result<Vec<Gate>>
     let part = blocks_dir(dir);
     let run = results_store::read(&part)?;
     if let Some(arm) = &header.against {
-        return Ok(vec![judge_against(dir, arm, &run, &header.settings)?]);
+        let only = judge_against(dir, arm, &run, &header.settings)?;
+        return Ok(vec![Gate { looks_planned: Some(1), ..only }]);
     }
     let looks = Looks::read(&part)?.unwrap_or_default();
     let judge = |look: &Look| {
-        verdict::judge(&look.of(run.clone()), verdict::CANDIDATE, &header.settings, look)
+        let then = look.of(run.clone());
+        let gate = verdict::judge(&then, verdict::CANDIDATE, &header.settings, look);
+        Gate { looks_planned: Some(look.planned), ..gate }
     };
-    let mut found: Vec<Gate> = looks.looks.iter().map(judge).collect();
+    let looked = |look: &Look| match header.at_most_s {
+        Some(seconds) if look.last && !look.stopped => judge(look).out_of_time(seconds),
+        _ => judge(look),
+    };
+    let unfinished = || judge(&Look::unfinished(&looks.looks));
+    let mut found: Vec<Gate> = looks.looks.iter().map(looked).collect();
     if failed {
-        let now = Look { number: found.len() + 1, ..Look::only() };
-        found.push(judge(&now));
+        found.push(unfinished());
     } else if !looks.ended || header.ended.as_ref().is_some_and(|end| end.stages > found.len()) {
-        let last = found.pop().unwrap_or_else(|| judge(&Look::only()));
+        let last = found.pop().unwrap_or_else(unfinished);
         found.push(last.left_open("the gate did not run to its end".to_owned()));
     }
     Ok(found)
@@ -361,7 +378,8 @@ mod tests {
         store.write_header(&run.header).unwrap();
         let look = |(index, begun): (usize, &usize)| {
             let begun = vec![*begun];
-            Look { number: index + 1, planned: 4, share: 0.25, last: false, begun }
+            let number = index + 1;
+            Look { number, planned: 4, share: 0.25, last: false, begun, ..Look::only() }
         };
         let looks: Vec<Look> = begun.iter().enumerate().map(look).collect();
         let looks = serde_json::json!({ "looks": looks, "ended": looks_end });

@@ -78,6 +78,7 @@ fn exit_codes_are_what_the_job_does() {
         (2, "warn", 0, "inconclusive"),
         (2, "fail", 2, "inconclusive"),
         (3, "warn", 3, "error"),
+        (130, "warn", 130, "interrupted"),
         (64, "warn", 64, "error"),
     ] {
         let job = Job::new(code).with("ON_INCONCLUSIVE", on_inconclusive);
@@ -91,7 +92,9 @@ fn exit_codes_are_what_the_job_does() {
         );
         assert_eq!(job.text("output"), format!("verdict={verdict}\n"));
         assert_eq!(result.out.contains("::error"), verdict == "error", "{}", result.out);
-        assert_eq!(job.text("summary").contains("No verdict"), verdict == "error");
+        assert_eq!(result.out.contains("::warning"), verdict == "interrupted", "{}", result.out);
+        let none = ["error", "interrupted"].contains(&verdict);
+        assert_eq!(job.text("summary").contains("No verdict"), none);
         assert!(!job.bench.path("base of it").exists(), "the base's tree is left over");
     }
 }
@@ -99,21 +102,26 @@ fn exit_codes_are_what_the_job_does() {
 /// The gate itself has said why in the log, the summary and on its page.
 #[test]
 fn a_gate_that_failed_is_not_said_a_second_time() {
-    let printed = |before: bool| {
+    let printed = |code: i32, verdict: &str, level: &str, before: bool| {
         let job = Job::new(3);
-        let script = "#!/bin/sh\nmkdir -p results/gate\necho why > results/gate/report.md\n\
-                      echo '::error title=pushbench gate::why'\nexit 3\n";
-        job.bench.executable("bin/pushbench", script);
+        let script = format!(
+            "#!/bin/sh\nmkdir -p results/gate\necho why > results/gate/report.md\n\
+             echo '::{level} title=pushbench gate::why'\nexit {code}\n"
+        );
+        job.bench.executable("bin/pushbench", &script);
         if before {
             job.bench.write("work/results/gate/report.md", "of before");
         }
         let result = job.run();
-        assert_eq!(result.code, Some(3), "{}{}", result.out, result.err);
-        assert_eq!(job.text("output"), "verdict=error\n");
-        result.out.matches("::error").count()
+        assert_eq!(result.code, Some(code), "{}{}", result.out, result.err);
+        assert_eq!(job.text("output"), format!("verdict={verdict}\n"));
+        result.out.matches(&format!("::{level}")).count()
     };
-    assert_eq!(printed(false), 1);
-    assert_eq!(printed(true), 2, "what lay there before says nothing of this gate");
+    for (code, verdict, level) in [(3, "error", "error"), (130, "interrupted", "warning")] {
+        assert_eq!(printed(code, verdict, level, false), 1);
+        let again = printed(code, verdict, level, true);
+        assert_eq!(again, 2, "what lay there before says nothing of this gate");
+    }
 }
 
 #[test]
@@ -122,6 +130,7 @@ fn both_revisions_are_built_and_each_is_started_in_its_own_directory() {
         .with("BUILD", "cp server built; pwd >> ../built-in")
         .with("JUDGE", "service.p50")
         .with("EVENT_PATH", "/hook")
+        .with("AT_MOST", "2m")
         .with("ARGS", "--blocks 24 --set 'a b=$(touch x)'");
     job.run().succeeds();
     let (work, base) = (job.bench.path("work"), job.bench.path("base of it"));
@@ -140,6 +149,7 @@ fn both_revisions_are_built_and_each_is_started_in_its_own_directory() {
         ("gate", "github", "service.p50")
     );
     assert_eq!((option("--path"), option("--blocks")), ("/hook", "24"));
+    assert_eq!(option("--at-most"), "2m");
     assert_eq!(option("--set"), "a b=$(touch x)");
     assert!(!work.join("x").exists(), "an option was run as a command");
 }
@@ -169,9 +179,12 @@ fn every_input_is_used_and_every_used_one_is_there() {
     let text = std::fs::read_to_string(repository().join("action.yml")).unwrap();
     let action: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
     let inputs = action["inputs"].as_object().unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/ci.md")).unwrap();
     for (name, input) in inputs {
         assert!(text.contains(&format!("inputs.{name} }}}}")), "{name} is parsed and ignored");
         assert!(input["description"].is_string(), "{name} says nothing");
+        let named = [format!("`{name}`"), format!(" {name}: ")];
+        assert!(named.iter().any(|n| page.contains(n)), "docs/ci.md does not name {name}");
         assert!(input["required"] == true || input["default"].is_string(), "{name}");
     }
     for used in text.split("inputs.").skip(1) {

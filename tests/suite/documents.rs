@@ -1,5 +1,6 @@
 //! What the documents point to is part of the project: in a clone, a page that git was not given is missing.
 
+use crate::common::Bench;
 use std::path::{Path, PathBuf};
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -101,6 +102,38 @@ fn every_named_path_exists() {
     }
     assert!(observed > 20, "only {observed} paths were found: are they read right?");
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The options of a command that stands in a code block at the beginning of a line.
+fn options_of<'a>(text: &'a str, command: &'a str) -> impl Iterator<Item = String> + 'a {
+    let lines = text.lines().filter_map(move |line| line.strip_prefix(command)?.strip_prefix(' '));
+    let words = lines.flat_map(|line| {
+        let typed = line.split("  #").next().unwrap_or_default().trim_end_matches(" \\");
+        shell_words::split(typed).unwrap_or_else(|e| panic!("{typed}: {e}"))
+    });
+    let options = words.filter(|word| word.starts_with("--"));
+    options.map(|word| word.split('=').next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn gates_in_documents_take_the_options_that_they_show() {
+    let bench = Bench::new();
+    let mut observed = 0;
+    for command in ["gate", "qualify"] {
+        let help = bench.run(&[command, "--help"]).out;
+        for document in documents() {
+            let text = read(&document);
+            for option in options_of(&text, &format!("pushbench {command}")) {
+                observed += 1;
+                let there =
+                    help.split_whitespace().any(|word| word.trim_end_matches(',') == option);
+                assert!(there, "{}: pushbench {command} has no {option}", document.display());
+            }
+        }
+        // The page of the gate says how long it takes where nothing is said.
+        assert!(help.contains("[default: 5m]"), "{help}");
+    }
+    assert!(observed > 10, "only {observed} options were found: are they read right?");
 }
 
 #[test]

@@ -144,7 +144,9 @@ fn xmllint_finds_junit_valid() {
         return missing("xmllint (apt install libxml2-utils)");
     }
     let bench = Bench::new();
-    for run in runs(&bench) {
+    let gate = "gate-20us".to_owned();
+    std::os::unix::fs::symlink(Path::new(RESULTS).join(&gate), bench.path(&gate)).unwrap();
+    for run in runs(&bench).into_iter().chain([gate]) {
         let xml = write(&bench, &run, "junit", "junit.xml");
         let mut lint = bench.command("xmllint");
         lint.args(["--noout", "--nonet", "--schema", &format!("{READERS}/junit-10.xsd")]);

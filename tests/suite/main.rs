@@ -24,6 +24,7 @@ mod faults;
 mod filter;
 mod formats;
 mod gate;
+mod gate_endings;
 mod gate_files;
 mod guarantee;
 mod guarantee_ingest;

@@ -14,12 +14,20 @@ pub enum Try {
     Warmup,
     /// `--set delivery.poll_interval`, in milliseconds
     PollInterval,
+    /// `--at-most` of a gate, in seconds
+    AtMost,
 }
 
 impl Try {
     /// Every one of them.
-    pub const ALL: [Try; 5] =
-        [Try::Connections, Try::Subscribers, Try::Rate, Try::Warmup, Try::PollInterval];
+    pub const ALL: [Try; 6] = [
+        Try::Connections,
+        Try::Subscribers,
+        Try::Rate,
+        Try::Warmup,
+        Try::PollInterval,
+        Try::AtMost,
+    ];
 
     /// The largest value that it takes; the smallest is 1.
     fn most(self) -> u64 {
@@ -27,6 +35,7 @@ impl Try {
             Try::Connections | Try::Subscribers => 1_000_000,
             Try::Rate => 5_000_000,
             Try::Warmup | Try::PollInterval => 24 * 3_600_000,
+            Try::AtMost => 24 * 3_600,
         }
     }
 
@@ -50,6 +59,9 @@ impl Try {
             Try::Rate => format!("--rate {value}"),
             Try::Warmup => format!("--warmup {value}ms"),
             Try::PollInterval => format!("--set delivery.poll_interval={value}ms"),
+            // Whole minutes are easier to read.
+            Try::AtMost if value.is_multiple_of(60) => format!("--at-most {}m", value / 60),
+            Try::AtMost => format!("--at-most {value}s"),
         }
     }
 }

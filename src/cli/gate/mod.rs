@@ -75,7 +75,7 @@ pub struct Args {
     /// File of differences between equal builds on this machine [default: pushbench-nulls.json, if it exists]
     #[arg(long, value_name = "FILE")]
     nulls: Option<PathBuf>,
-    /// text, json, markdown, github or html
+    /// text, json, markdown, github, html or junit
     #[arg(long, default_value = "text")]
     format: String,
     /// Writes to this file; - is standard output
@@ -108,9 +108,12 @@ pub fn run(args: &Args) -> Result<u8> {
     show.finish();
     let GateResult { stages, executables, error } = ended?;
     let [base, candidate] = &plan.request.named;
-    let sides = GateSides { base, candidate, executables: executables.as_ref(), stages: &stages };
     let (typed, dir) = (command(&plan.request.command), plan.request.out.display().to_string());
-    let source = Source { command: &typed, dir: &dir, pushbench: env!("CARGO_PKG_VERSION") };
+    let executables = executables.as_ref();
+    let sides = GateSides { base, candidate, executables, command: &typed, stages: &stages };
+    let (started, took_s) = record::times(&plan.request.out, &plan.request.settings);
+    let pushbench = env!("CARGO_PKG_VERSION");
+    let source = Source { dir: &dir, pushbench, started: &started, took_s };
     let shown = store(&plan.request.out, &sides, source)
         .and_then(|()| write_report(format, &sides, source, args.output.as_deref()));
     error_line(&format!("Results  {}  ({})", plan.request.out.display(), again(&plan.request.out)));
@@ -178,13 +181,12 @@ fn append(path: &Path, text: &str) -> Result<()> {
 pub fn report(dir: &Path, name: &str, output: Option<&Path>) -> Result<()> {
     let format = format(name)?;
     let (header, stages) = record::read(dir)?;
-    let sides = GateSides {
-        base: &header.base,
-        candidate: &header.candidate,
-        executables: header.executables.as_ref(),
-        stages: &stages,
-    };
+    let (started, took_s) = record::times(dir, &header.settings);
     let (typed, dir) = (command(&header.command), dir.display().to_string());
-    let source = Source { command: &typed, dir: &dir, pushbench: &header.pushbench };
+    let (base, candidate) = (&header.base, &header.candidate);
+    let executables = header.executables.as_ref();
+    let sides = GateSides { base, candidate, executables, command: &typed, stages: &stages };
+    let pushbench = &header.pushbench;
+    let source = Source { dir: &dir, pushbench, started: &started, took_s };
     write_report(format, &sides, source, output)
 }

@@ -4,6 +4,7 @@
 
 mod claims;
 mod failures;
+mod gates;
 mod paths;
 mod protocols;
 mod texts;
@@ -13,8 +14,7 @@ use crate::documents::{ROOT, documents, read};
 use std::collections::BTreeMap;
 use std::path::Path;
 use texts::{
-    Stored, accuracy, compared, delivered, gate, memory, rates, sides, stuck, subscribed, sweep,
-    terminal,
+    Stored, accuracy, compared, delivered, memory, sides, stuck, subscribed, sweep, terminal,
 };
 
 const BEGIN: &str = "\n<!-- results: ";
@@ -24,7 +24,10 @@ const END: &str = "<!-- end of results -->\n";
 fn block(name: &str) -> String {
     match name {
         "readme-ingest" => terminal("readme-ingest"),
-        "gate-20us" => gate(),
+        "gate-20us" => gates::gate(),
+        "gate-simulation" => gates::simulation(),
+        "gate-endings" => gates::endings(),
+        "gate-busy" => gates::busy(),
         "in-flight-sweep" => sweep(
             &Stored::of("in-flight-sweep"),
             "in flight per connection",
@@ -41,7 +44,7 @@ fn block(name: &str) -> String {
         "four-sides" => sides(&Stored::of("four-sides")),
         "open-5000" => subscribed(&Stored::of("open-5000")),
         "broadcast-256" => compared(&Stored::of("broadcast-256")),
-        "qualify-gate" => rates("qualify-gate"),
+        "qualify-gate" => gates::rates("qualify-gate"),
         "truth" => accuracy(),
         "ablation" => claims::layers(&Stored::of("ablation")),
         "tls-cold" => claims::cold(&Stored::of("tls-cold")),

@@ -67,9 +67,9 @@ fn command(name: &str) -> String {
 }
 
 /// Whether a run was made at real-time priority: as it recorded, and of older versions, as its command says.
-fn at_real_time(name: &str) -> bool {
+pub fn at_real_time(name: &str) -> bool {
     let listed = command(name).starts_with("chrt ");
-    let header = ["run.json", "stage-1/run.json"]
+    let header = ["run.json", "blocks/run.json", "stage-1/run.json"]
         .map(|file| std::fs::read_to_string(format!("{ROOT}/results/{name}/{file}")));
     let Some(text) = header.into_iter().find_map(Result::ok) else { return listed };
     let header: Value = serde_json::from_str(&text).unwrap();
@@ -107,41 +107,6 @@ pub fn terminal(name: &str) -> String {
     let priority =
         if at_real_time(name) { "\nThis run was made at real-time priority.\n" } else { "" };
     format!("```\n{}\n```\n{priority}", out.trim_end())
-}
-
-/// The head of a gate, and how far its null lets it judge.
-pub fn gate() -> String {
-    let bench = Bench::new();
-    let dir = format!("{ROOT}/results/gate-20us");
-    let out = bench.run(&["report", &dir]).out;
-    let head = &out[out.find("stage 1:").unwrap()..out.find("\n\nexact").unwrap()];
-    let sentence = out.trim_end().lines().last().unwrap();
-    let json: Value =
-        serde_json::from_str(&bench.run(&["report", &dir, "--format", "json"]).out).unwrap();
-    let lines = json["stages"].as_array().unwrap().last().unwrap()["lines"].as_array().unwrap();
-    let named = |outcome: &[&str]| -> Vec<&str> {
-        let mine = lines.iter().filter(|l| outcome.contains(&l["outcome"].as_str().unwrap()));
-        mine.map(|l| l["metric"].as_str().unwrap()).collect()
-    };
-    let mut text = String::new();
-    let decided = named(&["passed", "regression", "waived"]);
-    let open = named(&["cannot-tell", "not-qualified"]);
-    for (names, what) in [(decided, "This gate decided on"), (open, "It could not tell for")] {
-        if !names.is_empty() {
-            text.push_str(&format!("{what} `{}`.\n", names.join("`, `")));
-        }
-    }
-    let (chrt, priority) = match at_real_time("gate-20us") {
-        true => {
-            let why = "`chrt -f 10` sets a real-time priority, which keeps other programs off the CPUs.\n";
-            ("chrt -f 10 ", why)
-        }
-        false => ("", ""),
-    };
-    format!(
-        "{text}{priority}\n```\n{chrt}pushbench gate --base './old/server serve webhook --listen 127.0.0.1:{{port}}' \\\n  \
-         --candidate './new/server serve webhook --listen 127.0.0.1:{{port}} --work 20us'\n\n{head}\n…\n{sentence}\n```\n"
-    )
 }
 
 /// A Markdown table.
@@ -340,28 +305,6 @@ pub fn compared(run: &Stored) -> String {
         pair(point, 1, CPU),
         table::difference(c),
         run.source()
-    )
-}
-
-/// How often a gate was right.
-pub fn rates(run: &str) -> String {
-    let report: Value = serde_json::from_str(&read(format!("results/{run}/report.json"))).unwrap();
-    let mut rows = vec![["", "found", "exact 95 % interval"].map(str::to_owned).to_vec()];
-    rows.extend(report["rates"].as_array().unwrap().iter().map(|rate| {
-        let [low, high] = [0, 1].map(|i| rate["ci95"][i].as_f64().unwrap() * 100.0);
-        vec![
-            rate["what"].as_str().unwrap().to_owned(),
-            format!("{} of {}", rate["count"], rate["of"]),
-            format!("{low:.1} to {high:.1} %"),
-        ]
-    }));
-    let header = &report["header"];
-    let priority = if at_real_time(run) { ", at real-time priority" } else { "" };
-    format!(
-        "{} gates of {} blocks (`results/{run}`{priority}):\n\n{}",
-        header["gates"],
-        header["blocks"],
-        grid(&rows)
     )
 }
 

@@ -35,17 +35,26 @@ pub fn of_gate(gate: &Gate) -> Option<Chart> {
         let allowed = (x.place(x.domain.0), x.place(line.limit().min(x.domain.1)));
         plot.svg.rect("region", allowed, (y, y + names.row - 4.0), None);
         names.draw(&mut plot.svg, i, y + names.row / 2.0 - 2.0);
-        row(&mut plot, line, x, y + (names.row - ROW) / 2.0);
+        row(&mut plot, gate, line, x, y + (names.row - ROW) / 2.0);
     }
     plot.svg.line("one", (x.place(1.0), top), (x.place(1.0), plot.y.0));
-    let about = "Upper mark of each row: the slow-down with its 95 % interval. Lower, pale mark: the null, which is the base measured again in the same blocks; its true slow-down is ×1, so its distance from ×1 is the error of this machine. The grey area is the allowed slow-down. An interval beyond it, adjusted for all lines judged, is a regression; an interval within it passes.";
+    let decides = match gate.failure {
+        Some(_) => "The gate ended before its verdict, so nothing is decided here.",
+        None => {
+            "The pale ends of the upper mark are the bounds that decide: a line whose bounds begin beyond the grey area fails, one whose bounds end within it passes, and between the two the gate cannot tell. A null that reaches beyond the margin moves the limit of a failure by as much, and nothing passes beside it."
+        }
+    };
+    let about = format!(
+        "Upper mark of each row: the slow-down with its 95 % interval. Lower, pale mark: the null, which is the base measured again in the same blocks; its true slow-down is ×1, so its distance from ×1 is the error of this machine. The grey area is the allowed slow-down. {decides}"
+    );
     let title = "Slow-down of the candidate and the allowed margin".to_owned();
-    Some(Chart::of("gate", Kind::Forest, title, about.to_owned(), plot))
+    Some(Chart::of("gate", Kind::Forest, title, about, plot))
 }
 
 fn axis(lines: &[&Line], range: (f64, f64)) -> Scale {
     let ratios = || lines.iter().flat_map(|l| [&l.slow_down, &l.null]).flatten();
-    let bounds = || ratios().flat_map(|r| r.ci95).filter(|v| *v > 0.0);
+    let deciding = || lines.iter().flat_map(|l| [l.adjusted_low, l.upper]).flatten();
+    let bounds = || ratios().flat_map(|r| r.ci95).chain(deciding()).filter(|v| *v > 0.0);
     let low = bounds().fold(1.0 / NARROWEST, f64::min).max(1.0 / WIDEST);
     let limits = lines.iter().map(|l| l.limit());
     let high = bounds().chain(limits).fold(NARROWEST, f64::max).min(WIDEST);
@@ -57,25 +66,29 @@ fn name(line: &Line) -> String {
     format!("{} {}", place(&line.transport, &line.setting), line.metric)
 }
 
-fn row(plot: &mut Plot, line: &Line, x: Scale, y: f64) {
+fn row(plot: &mut Plot, gate: &Gate, line: &Line, x: Scale, y: f64) {
     let edge = plot.x.1;
     let svg = &mut plot.svg;
     svg.begin(&format!("c-{}", line.transport));
+    let within = |v: f64| x.place(v.clamp(x.domain.0, x.domain.1));
+    if let (None, Some(low), Some(high)) = (&gate.failure, line.adjusted_low, line.upper) {
+        svg.line("wide", (within(low), y + 10.0), (within(high), y + 10.0));
+    }
     for (ratio, class, at, what) in
         [(&line.slow_down, "ci", y + 10.0, "slow-down"), (&line.null, "wide", y + 22.0, "null")]
     {
         let Some(Ratio { ratio, ci95: [low, high], .. }) = ratio else { continue };
-        let within = |v: f64| x.place(v.clamp(x.domain.0, x.domain.1));
         svg.line(class, (within(*low), at), (within(*high), at));
         let tip = format!("{what} {} % [{}, {}]", change(*ratio), change(*low), change(*high));
         let middle = within(*ratio);
         svg.rect("bar", (middle - 1.5, middle + 1.5), (at - 5.0, at + 5.0), Some(&tip));
     }
-    let class = match line.outcome {
-        Outcome::Passed | Outcome::Waived => "v better",
-        Outcome::Regression => "v worse",
-        Outcome::CannotTell | Outcome::NotQualified => "v",
+    let (class, word) = match line.outcome {
+        _ if gate.failure.is_some() => ("v", "no verdict"),
+        Outcome::Passed | Outcome::Waived => ("v better", line.outcome.name()),
+        Outcome::Regression => ("v worse", line.outcome.name()),
+        Outcome::CannotTell | Outcome::NotQualified => ("v", line.outcome.name()),
     };
-    svg.text(class, (edge + 10.0, y + 14.0), Anchor::Start, line.outcome.name());
+    svg.text(class, (edge + 10.0, y + 14.0), Anchor::Start, word);
     svg.end();
 }

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
-use crate::gate::{GateSides, markdown};
+use crate::gate::{GateSides, markdown, rows};
 use pushbench_analysis::compare::gate::{Gate, Outcome};
 
 /// A step's summary may hold 1 MiB; what a step wrote before shares it.
@@ -24,16 +24,26 @@ pub fn summary(sides: &GateSides<'_>) -> String {
     }
 }
 
-/// One workflow command a line: an error for what failed, a warning for what is undecided.
+/// So many remarks fit into an annotation.
+const REMARKS: usize = 10;
+
+/// One workflow command: an error for what failed, a warning for what is undecided or was interrupted. Below the sentence
+/// stands what else to know.
 pub fn annotations(sides: &GateSides<'_>) -> String {
     let Some(gate) = sides.last() else { return String::new() };
-    let (level, title) = match gate.verdict {
-        _ if gate.failure.is_some() => ("error", "pushbench gate ended without a verdict"),
-        Outcome::Regression => ("error", "pushbench gate failed"),
-        Outcome::CannotTell | Outcome::NotQualified => ("warning", "pushbench gate cannot tell"),
-        Outcome::Passed | Outcome::Waived => ("notice", "pushbench gate passed"),
+    let (level, title) = match (gate.verdict, &gate.failure) {
+        (_, Some(failure)) if failure.is_interrupt() => ("warning", "pushbench gate interrupted"),
+        (_, Some(_)) => ("error", "pushbench gate ended without a verdict"),
+        (Outcome::Regression, _) => ("error", "pushbench gate failed"),
+        (Outcome::CannotTell | Outcome::NotQualified, _) => {
+            ("warning", "pushbench gate cannot tell")
+        }
+        (Outcome::Passed | Outcome::Waived, _) => ("notice", "pushbench gate passed"),
     };
-    format!("::{level} title={}::{}\n", property(title), data(&gate.sentence))
+    let mut lines = vec![gate.sentence.clone()];
+    lines.extend(sides.again().map(|command| format!("again: {command}")));
+    lines.extend(rows::remarks(gate, REMARKS).into_iter().map(|remark| format!("! {remark}")));
+    format!("::{level} title={}::{}\n", property(title), data(&lines.join("\n")))
 }
 
 /// A command's message: per cent signs and line breaks would end it.

@@ -1,6 +1,7 @@
-//! The verdict of a gate: text, JSON, Markdown, and what GitHub shows.
+//! The verdict of a gate: text, JSON, Markdown, JUnit, and what GitHub shows.
 
 pub mod github;
+mod junit;
 pub(super) mod rows;
 
 use crate::html;
@@ -23,6 +24,8 @@ pub struct GateSides<'a> {
     pub candidate: &'a str,
     /// Which files they ran from, where the record says it.
     pub executables: Option<&'a Executables>,
+    /// The command that runs the gate again.
+    pub command: &'a str,
     /// Each look; the last one is the verdict.
     pub stages: &'a [Gate],
 }
@@ -40,11 +43,13 @@ pub enum Format {
     Github,
     /// A page of one file.
     Html,
+    /// JUnit XML, for test pages of CI.
+    Junit,
 }
 
 /// Every format of a gate.
-pub const ALL: [Format; 5] =
-    [Format::Text, Format::Json, Format::Markdown, Format::Github, Format::Html];
+pub const ALL: [Format; 6] =
+    [Format::Text, Format::Json, Format::Markdown, Format::Github, Format::Html, Format::Junit];
 
 impl Format {
     /// The format of that name.
@@ -60,6 +65,7 @@ impl Format {
             Format::Markdown => "markdown",
             Format::Github => "github",
             Format::Html => "html",
+            Format::Junit => "junit",
         }
     }
 
@@ -72,14 +78,20 @@ impl Format {
             Format::Markdown => markdown(sides, usize::MAX),
             Format::Github => github::summary(sides),
             Format::Html => html::gate::render(sides, source),
+            Format::Junit => junit::render(sides, source),
         }
     }
 }
 
-impl GateSides<'_> {
+impl<'a> GateSides<'a> {
     /// The look that decides; `None` before any.
     fn last(&self) -> Option<&Gate> {
         self.stages.last()
+    }
+
+    /// The command, where the gate ended without a verdict.
+    pub(crate) fn again(&self) -> Option<&'a str> {
+        self.last()?.failure.as_ref().map(|_| self.command)
     }
 }
 
@@ -103,6 +115,10 @@ fn text(sides: &GateSides<'_>) -> String {
         if grid.len() > 1 { format!("{}\n", align(&grid, 1, words)) } else { String::new() }
     };
     out.push_str(&table(rows::lines(gate), 2));
+    let bounds = rows::bounds(gate);
+    if !bounds.is_empty() {
+        let _ = writeln!(out, "{bounds}\n");
+    }
     out.push_str(&table(rows::exact(gate, false), 2));
     for line in &gate.method {
         let _ = writeln!(out, "  {}", visible(line));
@@ -111,6 +127,9 @@ fn text(sides: &GateSides<'_>) -> String {
         let _ = writeln!(out, "! {}", visible(&line));
     }
     let _ = writeln!(out, "{}", visible(&gate.sentence));
+    if let Some(command) = sides.again() {
+        let _ = writeln!(out, "again: {}", visible(command));
+    }
     out
 }
 
@@ -126,12 +145,19 @@ fn markdown(sides: &GateSides<'_>, most: usize) -> String {
     }
     let _ = writeln!(out, "- {}\n", escape(&rows::looks(sides.stages)));
     table(&mut out, rows::lines(gate), most, "lines");
+    let bounds = rows::bounds(gate);
+    if !bounds.is_empty() {
+        let _ = writeln!(out, "{}\n", escape(&bounds));
+    }
     table(&mut out, rows::exact(gate, true), most, "counts");
     for line in &gate.method {
         let _ = writeln!(out, "- {}", escape(line));
     }
     for line in rows::remarks(gate, most) {
         let _ = writeln!(out, "- {}", escape(&line));
+    }
+    if let Some(command) = sides.again() {
+        let _ = writeln!(out, "- again: {}", code(command));
     }
     out
 }

@@ -8,17 +8,51 @@ use pushbench_core::units;
 /// How the looks went, in a line; of gates of earlier versions the stages.
 pub fn looks(looks: &[Gate]) -> String {
     let one = |g: &Gate| {
-        let outcome = match (g.verdict, g.stage < looks.len()) {
-            _ if g.failure.is_some() => "ended by a failure",
-            (_, true) => "left open",
+        let outcome = match (g.verdict, &g.failure) {
+            (_, Some(failure)) if failure.is_interrupt() => "interrupted",
+            (_, Some(_)) => "ended by a failure",
+            _ if g.stage < looks.len() => "left open",
             (Outcome::Passed | Outcome::Waived, _) => "passed",
             (Outcome::Regression, _) => "failed",
+            _ if g.time_used_up.is_some() => "cannot tell, and the time is used up",
             (Outcome::CannotTell | Outcome::NotQualified, _) => "cannot tell",
         };
-        let word = if g.looks_planned.is_some() { "look" } else { "stage" };
-        format!("{word} {}: {}/{} blocks, {outcome}", g.stage, g.blocks_valid, g.blocks_run)
+        let place = match (g.looks_planned, g.failure.is_some()) {
+            (None, _) => format!("stage {}", g.stage),
+            (Some(_), true) if g.looks_finished() == 0 => "before the first look".to_owned(),
+            (Some(_), true) => format!("after look {}", g.looks_finished()),
+            (Some(planned), false) => format!("look {} of {planned}", g.stage),
+        };
+        format!("{place}: {}/{} blocks, {outcome}", g.blocks_valid, g.blocks_run)
     };
     looks.iter().map(one).collect::<Vec<_>>().join(" · ")
+}
+
+/// What the bounds in the table of lines are; empty where no line has any.
+pub fn bounds(gate: &Gate) -> String {
+    if gate.failure.is_some() || gate.lines.iter().all(|l| l.adjusted_low.is_none()) {
+        return String::new();
+    }
+    let when = match gate.looks_planned {
+        Some(planned) if planned > 1 => " that this look may spend",
+        _ => "",
+    };
+    format!(
+        "[95 %]: the interval of this line alone. at least: the bound by which a line fails, one-sided, at the {:.2} % of \
+         error{when}, adjusted over all lines (Holm).",
+        gate.alpha() * 100.0
+    )
+}
+
+/// In the place of an outcome where the gate ended without a verdict.
+const NONE: &str = "no verdict";
+
+/// An outcome and why, as far as the gate came to a verdict.
+fn outcome(gate: &Gate, outcome: Outcome, why: Option<&String>) -> [String; 2] {
+    match gate.failure {
+        Some(_) => [NONE.to_owned(), String::new()],
+        None => [outcome.name().to_owned(), why.cloned().unwrap_or_default()],
+    }
 }
 
 /// Judged lines under a heading, the worst first.
@@ -28,7 +62,7 @@ pub fn lines(gate: &Gate) -> Vec<Vec<String>> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let mut sorted: Vec<&Line> = gate.lines.iter().collect();
     sorted.sort_by_key(|l| rank(l.outcome));
-    rows.extend(sorted.into_iter().map(line));
+    rows.extend(sorted.into_iter().map(|l| line(gate, l)));
     rows
 }
 
@@ -42,7 +76,7 @@ fn rank(outcome: Outcome) -> u8 {
     }
 }
 
-fn line(line: &Line) -> Vec<String> {
+fn line(gate: &Gate, line: &Line) -> Vec<String> {
     let none = || "–".to_owned();
     let value = |v: Option<f64>| match (v, line.unit) {
         (Some(v), "ns") => units::nanos_text(v),
@@ -57,6 +91,8 @@ fn line(line: &Line) -> Vec<String> {
         }
         None => none(),
     };
+    let [outcome, why] = outcome(gate, line.outcome, line.why.as_ref());
+    let low = line.adjusted_low.filter(|_| gate.failure.is_none());
     vec![
         {
             let place = place(&line.transport, &line.setting);
@@ -65,11 +101,11 @@ fn line(line: &Line) -> Vec<String> {
         value(line.base),
         value(line.candidate),
         ratio(&line.slow_down),
-        line.adjusted_low.map_or_else(none, verdict::percent),
+        low.map_or_else(none, verdict::percent),
         ratio(&line.null),
         line.allowed(),
-        line.outcome.name().to_owned(),
-        line.why.clone().unwrap_or_default(),
+        outcome,
+        why,
     ]
 }
 
@@ -81,18 +117,19 @@ pub fn exact(gate: &Gate, changed: bool) -> Vec<Vec<String>> {
     sorted.sort_by_key(|e| rank(e.outcome));
     let counted = |e: &&Exact| e.base.is_some() || e.candidate.is_some();
     let relevant = |e: &&Exact| !changed || e.outcome != Outcome::Passed || e.base != e.candidate;
-    rows.extend(sorted.into_iter().filter(counted).filter(relevant).map(count));
+    rows.extend(sorted.into_iter().filter(counted).filter(relevant).map(|e| count(gate, e)));
     rows
 }
 
-fn count(e: &Exact) -> Vec<String> {
+fn count(gate: &Gate, e: &Exact) -> Vec<String> {
+    let [outcome, why] = outcome(gate, e.outcome, e.why.as_ref());
     vec![
         format!("{} {}", place(&e.transport, &e.setting), e.what),
         verdict::value(e.base),
         verdict::value(e.candidate),
         verdict::value(e.null),
-        e.outcome.name().to_owned(),
-        e.why.clone().unwrap_or_default(),
+        outcome,
+        why,
     ]
 }
 
@@ -102,7 +139,7 @@ pub fn remarks(gate: &Gate, most: usize) -> Vec<String> {
     let mut all: Vec<String> = gate.waivers.iter().map(waiver).collect();
     all.extend(gate.missing.iter().map(|m| format!("missing: {m}")));
     all.extend(gate.open.iter().chain(&gate.notes).cloned());
-    all.extend(gate.advisory.iter().flatten().map(|d| format!("not as in the stored run: {d}")));
+    all.extend(gate.advisory.iter().flatten().map(|d| format!("advice: {d}")));
     if all.len() > most {
         let left = all.len() - most;
         all.truncate(most);

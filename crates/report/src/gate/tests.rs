@@ -1,21 +1,32 @@
 use crate::gate::github::{LIMIT, annotations, summary};
-use crate::gate::{ALL, Format, GateSides, Source};
+use crate::gate::{ALL, Format, GateSides, Source, rows};
 use comrak::nodes::{AstNode, NodeValue};
 use comrak::{Arena, Options, parse_document};
 use pushbench_analysis::compare::gate::sample::{Recipe, recipe, settings, sweep};
-use pushbench_analysis::compare::gate::{CANDIDATE, Gate, Look, Waiver, judge};
+use pushbench_analysis::compare::gate::{
+    CANDIDATE, Failure, Gate, Look, Settings, Waiver, judge, judge_against,
+};
 use pushbench_core::record::executables::Executables;
 
 const COMMAND: &str = "./server --port {port}";
 
+const AGAIN: &str = "pushbench gate --base old --candidate new";
+
 const SOURCE: Source<'_> = Source {
-    command: "pushbench gate --base old --candidate new",
     dir: "results/x y",
     pushbench: "0.1.0",
+    started: "2026-06-01T12:00:00Z",
+    took_s: 61.5,
 };
 
 fn sides(stages: &[Gate]) -> GateSides<'_> {
-    GateSides { base: COMMAND, candidate: "./new/server --port {port}", executables: None, stages }
+    GateSides {
+        base: COMMAND,
+        candidate: "./new/server --port {port}",
+        executables: None,
+        command: AGAIN,
+        stages,
+    }
 }
 
 fn passed() -> Gate {
@@ -82,17 +93,150 @@ fn text<'a>(node: &'a AstNode<'a>) -> String {
     node.descendants().map(part).collect()
 }
 
+/// Every ending, as the looks that lead to it.
+fn endings() -> Vec<(&'static str, Vec<Gate>)> {
+    let look = |number: usize, last: bool| Look {
+        number,
+        planned: 6,
+        share: if last { 0.5 } else { 1.0 / 6.0 },
+        last,
+        begun: vec![8 + 4 * (number - 1)],
+        ..Look::only()
+    };
+    let judged = |recipe: &Recipe, settings: &Settings, look: &Look| {
+        let blocks = look.begun.first().copied().unwrap_or(11);
+        judge(&Recipe { blocks, ..recipe.clone() }.run(), CANDIDATE, settings, look)
+    };
+    let at = |recipe: &Recipe, number, last| judged(recipe, &settings(), &look(number, last));
+    let noisy = |candidate: f64| Recipe { noise: [0.0, 0.07, 0.07], ..recipe(candidate) };
+    let (even, close) = (recipe(1.0), Recipe { noise: [0.0, 0.05, 0.02], ..recipe(1.02) });
+    let wide = at(&noisy(1.1), 1, false);
+    let ended = |error: &str, exit_code| Failure { error: error.to_owned(), exit_code };
+    let unfinished = |looks: &[Look]| {
+        let gate = judged(&noisy(1.1), &settings(), &Look::unfinished(looks));
+        Gate { looks_planned: Some(looks.last().map_or(0, |l| l.planned)), ..gate }
+    };
+    let crash = ended("webhook@candidate: block 11: the target exited with code 1", 3);
+    let stop = || ended("interrupted", 130);
+    let waiver = Waiver {
+        scenario: "gate".to_owned(),
+        metric: "service.p50".to_owned(),
+        ceiling: 0.15,
+        expires: "2026-12-31".to_owned(),
+        reason: "answers are signed now".to_owned(),
+    };
+    let waived = Settings {
+        waivers: vec![waiver],
+        margins: settings().margins.into_iter().filter(|m| m.metric == "service.p50").collect(),
+        ..settings()
+    };
+    let mut shared = even.run();
+    shared.header.placement = ["driver", "target"].map(|s| (s.to_owned(), vec![1])).into();
+    let mut voided = even.run();
+    voided.trials.iter_mut().filter(|t| t.block == 3).for_each(|t| {
+        t.judged.invalid = vec!["the driver was 9 ms late".to_owned()];
+    });
+    let shift = Recipe { null: 1.08, ..recipe(1.1) };
+    let stored = [even.run()];
+    let advice = judge_against(&stored, "webhook@base", &recipe(1.25).run(), &settings(), vec![]);
+    vec![
+        ("passed", vec![at(&even, 1, false)]),
+        ("passed_with_a_waiver", vec![judged(&recipe(1.1), &waived, &look(1, false))]),
+        (
+            "passed_beside_a_voided_block",
+            vec![judge(&voided, CANDIDATE, &settings(), &look(2, false))],
+        ),
+        ("failed", vec![wide.clone(), at(&recipe(1.25), 2, false)]),
+        ("cannot_tell", vec![at(&shift, 1, false), at(&shift, 2, true)]),
+        ("out_of_time", vec![wide.clone(), at(&close, 2, true).out_of_time(60.0)]),
+        ("shared_cpu", vec![judge(&shared, CANDIDATE, &settings(), &look(2, false))]),
+        ("advice", vec![advice]),
+        ("not_started", vec![Gate::without_records("gate").failed(crash.clone())]),
+        ("crashed", vec![wide.clone(), unfinished(&[look(1, false)]).failed(crash)]),
+        ("interrupted", vec![wide, unfinished(&[look(1, false)]).failed(stop())]),
+        ("interrupted_early", vec![unfinished(&[]).failed(stop())]),
+    ]
+}
+
 #[test]
-fn a_gate_as_people_see_it() {
-    for (name, gate) in [("passed", passed()), ("failed", failed()), ("cannot_tell", cannot_tell())]
+fn every_ending_as_people_see_it() {
+    for (name, stages) in endings() {
+        let sides = sides(&stages);
+        let (text, annotation) = (Format::Text.render(&sides, SOURCE), annotations(&sides));
+        insta::assert_snapshot!(name, format!("{text}\n{annotation}"));
+    }
+    for (name, stages) in
+        endings().into_iter().filter(|(name, _)| ["failed", "interrupted"].contains(name))
     {
-        let stages = [Gate { stage: 1, ..gate.clone() }, gate];
-        let sides = sides(if name == "passed" { &stages[..1] } else { &stages });
-        insta::assert_snapshot!(format!("{name}_text"), Format::Text.render(&sides, SOURCE));
-        insta::assert_snapshot!(
-            format!("{name}_markdown"),
-            Format::Markdown.render(&sides, SOURCE)
-        );
+        let markdown = Format::Markdown.render(&sides(&stages), SOURCE);
+        insta::assert_snapshot!(format!("{name}_markdown"), markdown);
+    }
+}
+
+/// Whatever else a format shows, it tells how the gate ended and what else to know.
+#[test]
+fn every_format_tells_every_ending() {
+    for (name, stages) in endings() {
+        let (sides, last) = (sides(&stages), stages.last().unwrap());
+        let json: serde_json::Value =
+            serde_json::from_str(&Format::Json.render(&sides, SOURCE)).unwrap();
+        let told = json["stages"].as_array().unwrap().last().unwrap();
+        assert_eq!(told["sentence"], last.sentence.as_str(), "{name}");
+        assert_eq!(json["command"], AGAIN);
+        let plain = |text: &str| -> String {
+            let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+            let text = text.replace("&amp;", "&").replace('\u{a0}', " ").replace("%25", "%");
+            text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect()
+        };
+        let formats = ALL.into_iter().filter(|f| *f != Format::Json);
+        let mut shown: Vec<(&str, String)> =
+            formats.map(|f| (f.name(), f.render(&sides, SOURCE))).collect();
+        shown.push(("annotation", annotations(&sides)));
+        for (format, text) in shown {
+            let text = plain(&text);
+            assert!(text.contains(&plain(&last.sentence)), "{name} as {format}: {}", last.sentence);
+            for remark in rows::remarks(last, usize::MAX) {
+                assert!(text.contains(&plain(&remark)), "{name} as {format}: {remark}");
+            }
+            let again = last.failure.is_some();
+            assert!(!again || text.contains(&plain(AGAIN)), "{name} as {format}");
+        }
+    }
+}
+
+#[test]
+fn junit_has_a_case_for_the_verdict_and_each_line() {
+    for (name, stages) in endings() {
+        let xml = Format::Junit.render(&sides(&stages), SOURCE);
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        let cases: Vec<_> = document.descendants().filter(|n| n.has_tag_name("testcase")).collect();
+        let gate = stages.last().unwrap();
+        assert_eq!(cases.len(), 1 + gate.lines.len() + gate.exact.len(), "{name}");
+        let verdict = cases[0].first_element_child().map(|n| n.tag_name().name());
+        let wanted = match (gate.exit_code(), name) {
+            (0, _) => None,
+            (1, _) => Some("failure"),
+            (2 | 130, _) => Some("skipped"),
+            _ => Some("error"),
+        };
+        assert_eq!(verdict, wanted, "{name}");
+        let failed = cases[1..].iter().filter(|c| c.children().any(|n| n.has_tag_name("failure")));
+        assert_eq!(failed.count() > 0, name == "failed" || name == "advice", "{name}");
+    }
+}
+
+/// What was measured until a gate ended is no verdict, in no table and no chart.
+#[test]
+fn without_a_verdict_no_line_has_one() {
+    for (name, stages) in endings().into_iter().filter(|(_, s)| s.last().unwrap().failure.is_some())
+    {
+        let sides = sides(&stages[stages.len() - 1..]);
+        for format in [Format::Text, Format::Markdown, Format::Html] {
+            let text = format.render(&sides, SOURCE);
+            for word in ["REGRESSION", ">passes", "passes\n", "✓"] {
+                assert!(!text.contains(word), "{name}: {word} in {text}");
+            }
+        }
     }
 }
 
@@ -136,8 +280,9 @@ fn what_comes_from_elsewhere_stays_text() {
         gate.sentence.push_str(evil);
         let gates = [gate];
         let why = Executables::InPlace(evil.to_owned());
+        let executables = Some(&why);
         let sides =
-            GateSides { base: evil, candidate: evil, executables: Some(&why), stages: &gates };
+            GateSides { base: evil, candidate: evil, executables, command: evil, stages: &gates };
         let markdown = summary(&sides);
         let found = understood(&markdown);
         assert!(found.foreign.is_empty(), "{evil:?}: {:?}\n{markdown}", found.foreign);
@@ -274,9 +419,10 @@ fn what_comes_from_elsewhere_stays_text_on_the_page() {
         gate.notes.push(evil.to_owned());
         let gates = [gate];
         let why = Executables::InPlace(evil.to_owned());
+        let executables = Some(&why);
         let sides =
-            GateSides { base: evil, candidate: evil, executables: Some(&why), stages: &gates };
-        let source = Source { command: evil, dir: evil, pushbench: evil };
+            GateSides { base: evil, candidate: evil, executables, command: evil, stages: &gates };
+        let source = Source { dir: evil, pushbench: evil, ..SOURCE };
         let page = Format::Html.render(&sides, source);
         assert_eq!(page.matches("<script").count(), 1, "our own");
         assert!(!page.contains('\u{1b}') && !page.contains("<img"), "{evil:?}");

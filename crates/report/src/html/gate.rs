@@ -12,12 +12,14 @@ use pushbench_analysis::compare::gate::{Gate, Outcome};
 /// Figures of a gate's page apart from the verdict.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// The command that was typed.
-    pub command: &'a str,
     /// Its directory.
     pub dir: &'a str,
     /// Version of pushbench that measured.
     pub pushbench: &'a str,
+    /// When it began, UTC.
+    pub started: &'a str,
+    /// How long its blocks took, s.
+    pub took_s: f64,
 }
 
 /// The page of a gate.
@@ -50,23 +52,34 @@ fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
                     }
                 }
             }
-            section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) }
+            section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) @if let Some(again) = sides.again() { (command("Run it again", again)) } }
             section id="counted" { (counted(gate)) }
             section id="looks" {
                 (heading(2, None, &html! { "Looks" }))
                 p { (rows::looks(sides.stages)) }
-                p.soft { "A look judges all blocks so far. One that cannot decide is followed by another after half as many blocks again, until the time is used up. The levels of the looks add up to that of the gate." }
+                p.soft { (about_looks(gate)) }
                 @for earlier in &sides.stages[..sides.stages.len() - 1] {
-                    details.data { summary { "Look " (earlier.stage) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines of look {}", earlier.stage), &rows::lines(earlier))) }
+                    @let name = format!("{} {}", if earlier.looks_planned.is_some() { "look" } else { "stage" }, earlier.stage);
+                    details.data { summary { "At " (name) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines at {name}"), &rows::lines(earlier))) }
                 }
             }
             section id="repeat" {
                 (heading(2, None, &html! { "Run it again" }))
-                (command("The same gate again, on this machine", source.command))
+                (command("The same gate again, on this machine", sides.command))
                 (command("The same verdict, from the records", &format!("pushbench report {}", shell_words::quote(source.dir))))
                 @if gate.method.is_empty() { (command("All figures of its blocks, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/{}", source.dir, records(gate)))))) }
                 p.soft { "Measured by pushbench " (source.pushbench) ". The raw records are kept." }
             }
+        }
+    }
+}
+
+fn about_looks(gate: &Gate) -> &'static str {
+    match gate.looks_planned {
+        None => "Each stage was judged by its own blocks.",
+        Some(1) => "There is one look, which judges all blocks.",
+        Some(_) => {
+            "A look judges all blocks so far. One that cannot decide is followed by another after half as many blocks again, until the verdict stands or the time is used up. The levels of error of the looks add up to that of the gate."
         }
     }
 }
@@ -77,12 +90,14 @@ fn records(gate: &Gate) -> String {
 }
 
 fn verdict(gate: &Gate) -> Markup {
-    let (class, word) = match gate.verdict {
-        _ if gate.failure.is_some() => ("worse", "✗ no verdict"),
-        Outcome::Passed | Outcome::Waived => ("better", "✓ passed"),
-        Outcome::Regression => ("worse", "✗ failed"),
-        Outcome::CannotTell | Outcome::NotQualified => ("open", "? cannot tell"),
+    let (class, word) = match (gate.verdict, &gate.failure) {
+        (_, Some(failure)) if failure.is_interrupt() => ("open", "■ interrupted"),
+        (_, Some(_)) => ("worse", "✗ no verdict"),
+        (Outcome::Passed | Outcome::Waived, _) => ("better", "✓ passed"),
+        (Outcome::Regression, _) => ("worse", "✗ failed"),
+        (Outcome::CannotTell | Outcome::NotQualified, _) => ("open", "? cannot tell"),
     };
+    let bounds = rows::bounds(gate);
     // What it passed in spite of is shown next to the word.
     let remarks = rows::remarks(gate, usize::MAX);
     let class = if class == "better" && !remarks.is_empty() { "moved" } else { class };
@@ -91,6 +106,7 @@ fn verdict(gate: &Gate) -> Markup {
         p.claim { bdi { (unbroken(&gate.sentence)) } }
         @if let Some(chart) = chart::of_gate(gate) { (figure(&chart)) }
         (stacked("Judged lines", &rows::lines(gate)))
+        @if !bounds.is_empty() { p.soft { (unbroken(&bounds)) } }
         @if !remarks.is_empty() { ul.notes { @for line in remarks { li { bdi { (line) } } } } }
     }
 }

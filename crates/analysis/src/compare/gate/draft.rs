@@ -73,6 +73,7 @@ impl Draft {
             blocks: evidence.blocks,
             outcome,
             why,
+            blocks_needed: None,
         };
         Draft { line, evidence, own_margin: margin.share.ln_1p(), allowed, p, level: ALPHA }
     }
@@ -99,8 +100,28 @@ impl Draft {
             .and_then(|d| Some([d.low(look.alpha())?, d.high(look.beta())?]));
         if let (Some(_), Some(low), Some(high)) = (self.p, low, high) {
             (self.line.outcome, self.line.why) = self.outcome(low, high, settings, look);
+            if self.line.outcome == Outcome::CannotTell {
+                self.line.blocks_needed = self.blocks_needed(low, high);
+            }
         }
         self.line
+    }
+
+    /// The blocks that would decide, should the estimates stay: bounds approach them with the square root of the number
+    /// of blocks. `None` where they stay on both sides of what is allowed.
+    fn blocks_needed(&self, low: f64, high: f64) -> Option<usize> {
+        let found = self.evidence.slow_down?.estimate;
+        let null = self.evidence.null?.interval(CONFIDENCE)?;
+        let (off, half) = (null.estimate.abs(), null.high - null.estimate);
+        // How wide the bounds may be at most, as a part of what they are now.
+        let passes = (self.allowed - found) / (high - found);
+        let fails = (found - self.allowed) / (found - low);
+        let clean = (self.own_margin - off) / half;
+        let fails_beyond_null = (found - self.allowed - off) / (found - low + half);
+        let part = passes.max(fails).min(clean).max(fails_beyond_null);
+        let blocks = self.evidence.blocks;
+        let needed = (part > 0.0).then(|| (blocks as f64 / part.powi(2)).ceil() as usize);
+        needed.filter(|needed| *needed > blocks)
     }
 
     fn outcome(

@@ -52,7 +52,7 @@ pub fn overloaded(trials: &[&Trial]) -> bool {
 /// none of the two others come by chance in 1.1 % of the gates at most.
 const OFTEN: u64 = 3;
 /// What happened in fewer blocks of the candidate passes after so many blocks without it.
-const NOT_AGAIN: usize = FEWEST;
+pub(super) const NOT_AGAIN: usize = FEWEST;
 /// More blocks change nothing where chance would let this happen only to the candidate this seldom.
 const BEYOND_DOUBT: f64 = 0.00001;
 /// The count that depends on the machine's day.

@@ -122,6 +122,7 @@ fn decide(
         notes,
         method: Vec::new(),
         advisory: None,
+        time_used_up: None,
         failure: None,
     };
     gate.verdict = verdict(&gate);

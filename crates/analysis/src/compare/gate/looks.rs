@@ -24,14 +24,23 @@ pub struct Look {
     pub share: f64,
     /// No other follows, whatever it shows.
     pub last: bool,
+    /// It is the last because the point ended, not because the time is used up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
     /// Blocks begun until then, one number for each point.
     pub begun: Vec<usize>,
 }
 
 impl Look {
+    /// What was measured after so many looks when the gate ended without another.
+    pub fn unfinished(looks: &[Look]) -> Look {
+        let planned = looks.last().map_or(0, |look| look.planned);
+        Look { number: looks.len() + 1, planned, ..Look::only() }
+    }
+
     /// The only look, which spends everything.
     pub fn only() -> Look {
-        Look { number: 1, planned: 1, share: 1.0, last: true, begun: Vec::new() }
+        Look { number: 1, planned: 1, share: 1.0, last: true, stopped: false, begun: Vec::new() }
     }
 
     /// Probability of a false alarm at this look, over all judged lines.
@@ -44,8 +53,9 @@ impl Look {
         BETA * self.share
     }
 
-    /// The run as it was at this look. Looks without numbers of blocks see the whole run.
+    /// The run as it was at this look, which is at whole blocks. Looks without numbers of blocks see the whole run.
     pub fn of(&self, mut run: StoredRun) -> StoredRun {
+        run.header.complete |= !self.begun.is_empty();
         for (point, begun) in self.begun.iter().enumerate() {
             run.trials.retain(|t| t.point != point || t.stage == Stage::Pilot || t.block < *begun);
             if let Some(header) = run.header.points.get_mut(point)
@@ -95,7 +105,7 @@ impl Schedule {
         self.taken += 1;
         let last = last || left == 1;
         let share = if last { left } else { 1 } as f64 / planned as f64;
-        Look { number: self.taken, planned, share, last, begun }
+        Look { number: self.taken, planned, share, last, stopped: false, begun }
     }
 
     /// Valid blocks at the next look.

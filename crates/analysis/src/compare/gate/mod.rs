@@ -46,6 +46,8 @@ pub const JUDGED: [&str; 4] =
 pub(crate) const ALPHA: f64 = 0.025;
 /// Probability of calling a slow-down of exactly the margin smaller than it, over all looks.
 pub(crate) const BETA: f64 = 0.05;
+/// The exit code of the contract of what was interrupted.
+const INTERRUPTED: u8 = 130;
 /// The fewest blocks that any verdict needs.
 pub const FEWEST: usize = FEWEST_BLOCKS;
 
@@ -147,6 +149,9 @@ pub struct Line {
     pub outcome: Outcome,
     /// Why, where that needs saying.
     pub why: Option<String>,
+    /// Of a line that cannot be told: blocks that would decide it, should its estimates stay; `null` where more blocks
+    /// would not.
+    pub blocks_needed: Option<usize>,
 }
 
 impl Line {
@@ -211,6 +216,22 @@ pub struct Failure {
     pub exit_code: u8,
 }
 
+impl Failure {
+    /// Somebody stopped it: nothing failed.
+    pub fn is_interrupt(&self) -> bool {
+        self.exit_code == INTERRUPTED
+    }
+}
+
+/// The time was used up before a look decided.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TimeUsedUp {
+    /// The time that the gate could take, s.
+    pub at_most_s: f64,
+    /// Blocks that would decide it, should all estimates stay; `null` where more blocks would not.
+    pub blocks_needed: Option<usize>,
+}
+
 /// The verdict of one look at the blocks so far; of gates of earlier versions, that of a stage with blocks of its own.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gate {
@@ -220,7 +241,7 @@ pub struct Gate {
     pub scenario: String,
     /// The look or stage that this is the verdict of, from 1.
     pub stage: usize,
-    /// Looks that were planned; `null` for stages of earlier versions.
+    /// Looks that were planned, 0 before the first; `null` for stages of earlier versions.
     pub looks_planned: Option<usize>,
     /// Part of the error that this look spent, 0 to 1.
     pub error_share: f64,
@@ -249,6 +270,8 @@ pub struct Gate {
     pub method: Vec<String>,
     /// Why a comparison with stored runs is advice and no verdict.
     pub advisory: Option<Vec<String>>,
+    /// That the time was used up, where it ended a gate without a verdict.
+    pub time_used_up: Option<TimeUsedUp>,
     /// What ended the gate then: there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -275,6 +298,7 @@ impl Gate {
             notes: Vec::new(),
             method: Vec::new(),
             advisory: None,
+            time_used_up: None,
             failure: None,
         };
         gate.sentence = sentence::closing(&gate);
@@ -286,6 +310,36 @@ impl Gate {
         (self.verdict, self.failure) = (Outcome::CannotTell, Some(failure));
         self.sentence = sentence::closing(&self);
         self
+    }
+
+    /// The looks ended because the time was used up. Where the verdict stands, that changes nothing.
+    pub fn out_of_time(mut self, at_most_s: f64) -> Gate {
+        if self.verdict == Outcome::CannotTell && self.wants_more() {
+            let blocks_needed = self.blocks_needed();
+            self.time_used_up = Some(TimeUsedUp { at_most_s, blocks_needed });
+            self.sentence = sentence::closing(&self);
+        }
+        self
+    }
+
+    /// Blocks that decide everything that is open; `None` where something stays open.
+    fn blocks_needed(&self) -> Option<usize> {
+        let open = |o: Outcome| o == Outcome::CannotTell;
+        let lines = self.lines.iter().filter(|l| open(l.outcome)).map(|l| l.blocks_needed);
+        let counts = self.exact.iter().filter(|e| open(e.outcome));
+        // A count that does not repeat passes after so many blocks.
+        let counts = counts.map(|_| Some(self.blocks_valid + exact::NOT_AGAIN));
+        lines.chain(counts).collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// Looks that were finished; of a gate that ended by a failure the last one was not.
+    pub fn looks_finished(&self) -> usize {
+        if self.failure.is_some() { self.stage - 1 } else { self.stage }
+    }
+
+    /// Probability of a false alarm that this look may spend, over all its lines.
+    pub fn alpha(&self) -> f64 {
+        ALPHA * self.error_share
     }
 
     /// Records are missing, so the rest gives no verdict.

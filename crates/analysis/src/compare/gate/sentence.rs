@@ -3,7 +3,8 @@
 use crate::compare::gate::draft::NOT_CLEAN;
 use crate::compare::gate::judge::{place, verdict};
 use crate::compare::gate::waiver::State;
-use crate::compare::gate::{Exact, Gate, Line, Outcome};
+use crate::compare::gate::{Exact, Failure, Gate, Line, Outcome, TimeUsedUp};
+use pushbench_core::remedy::Try;
 
 /// So many findings are listed, the others counted: a sentence over a sweep must stay one.
 const LISTED: usize = 6;
@@ -12,6 +13,9 @@ const TOO_WIDE: &str = "the interval is too wide";
 
 /// The closing sentence of a gate.
 pub fn closing(gate: &Gate) -> String {
+    if let Some(failure) = gate.failure.as_ref().filter(|f| f.is_interrupt()) {
+        return interrupted(gate, failure);
+    }
     if let Some(failure) = &gate.failure {
         return format!(
             "NO VERDICT: the gate ended with exit {}: {}.",
@@ -44,7 +48,53 @@ pub fn closing(gate: &Gate) -> String {
     if gate.verdict == Outcome::CannotTell && text.contains(NOT_CLEAN) {
         text.push_str(" The null is one program measured twice in the same blocks. While it may differ from itself by more than the margin, only a slow-down that exceeds the margin by as much is found.");
     }
+    if let Some(used) = &gate.time_used_up {
+        text.push_str(&out_of_time(gate, used));
+    }
     text
+}
+
+/// How far it was, and that it does not go on.
+fn interrupted(gate: &Gate, failure: &Failure) -> String {
+    let blocks = match gate.blocks_valid {
+        1 => "1 valid block".to_owned(),
+        blocks => format!("{blocks} valid blocks"),
+    };
+    let (word, of) = match gate.looks_planned {
+        None => ("stage", String::new()),
+        Some(planned) => ("look", format!(" of at most {planned}")),
+    };
+    let after = match gate.looks_finished() {
+        0 => format!("before its first {word}, with {blocks}"),
+        looks => format!("after {word} {looks}{of}, with {blocks}"),
+    };
+    format!(
+        "INTERRUPTED: the gate was stopped {after}: there is no verdict (exit {}). It cannot be continued: run it again.",
+        failure.exit_code
+    )
+}
+
+/// More than so many times as long is no advice.
+const MOST_LONGER: usize = 8;
+
+/// That the time is used up, and what decides.
+fn out_of_time(gate: &Gate, used: &TimeUsedUp) -> String {
+    let (blocks, seconds) = (gate.blocks_valid, used.at_most_s);
+    let option = Try::AtMost.above(seconds.ceil() as u64, 0.0).unwrap_or_default();
+    let ended = format!(" The time is used up ({option}) after {blocks} blocks");
+    let worth = |needed: &usize| *needed <= MOST_LONGER * blocks;
+    let longer = used.blocks_needed.filter(worth).and_then(|needed| {
+        // The estimates will not stay just where they are.
+        let seconds = seconds * 1.2 * needed as f64 / blocks as f64;
+        Some((needed, Try::AtMost.above(seconds.ceil() as u64, used.at_most_s)?))
+    });
+    match longer {
+        Some((needed, option)) => format!("{ended}; about {needed} would decide: allow {option}."),
+        None => format!(
+            "{ended}, and more would hardly decide. What may: a quieter machine, or chrt -f 10 before the command; and a \
+             waiver, if the slow-down is meant."
+        ),
+    }
 }
 
 fn listed(all: &[String]) -> String {
