@@ -26,6 +26,7 @@ mod formats;
 mod gate;
 mod gate_endings;
 mod gate_files;
+mod gate_instructions;
 mod guarantee;
 mod guarantee_ingest;
 mod http2;

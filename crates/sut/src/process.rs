@@ -378,13 +378,19 @@ impl Running {
     }
 
     /// Ends its process tree by SIGTERM alone; whether all of it is gone within this time.
-    pub fn terminate(&self, limit: Duration) -> bool {
+    ///
+    /// # Errors
+    /// The user wants to stop.
+    pub fn terminate(&self, limit: Duration, interrupt: &AtomicBool) -> Result<bool> {
         // Once each: many programs take a second one for a request to hurry. Parents come before children.
         let (began, mut signalled) = (Instant::now(), HashSet::new());
         loop {
             let alive = self.pids();
             if alive.is_empty() || began.elapsed() > limit {
-                return alive.is_empty();
+                return Ok(alive.is_empty());
+            }
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
             }
             for pid in alive.iter().filter_map(|pid| Pid::from_raw(*pid as i32)) {
                 if signalled.insert(pid) {

@@ -9,8 +9,8 @@ use pushbench_sut::instructions::Counter;
 
 /// What is judged then, and nothing else.
 pub(super) const INSTRUCTIONS: &str = "instructions";
-/// Scenario keys that concern the events and not how they are timed.
-const KEYS: [&str; 4] = ["payload.", "compression.", "tls.", "load.timeout"];
+/// Scenario keys that concern the events, how many there are and how long one may take, and not when they are due.
+const KEYS: [&str; 5] = ["payload.", "compression.", "tls.", "load.duration", "load.timeout"];
 
 /// Whether instructions are judged. With times they are not judged together, and options that concern times do not
 /// belong to them.

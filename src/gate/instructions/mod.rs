@@ -31,6 +31,7 @@ pub fn execute(
     progress: &mut dyn Progress,
 ) -> Result<GateResult> {
     let mut header = GateHeader::of(request);
+    header.at_most_s = None;
     let (name, value) = environment();
     header.instructions = Some(Method {
         counter: counter.name(),

@@ -16,15 +16,12 @@ use std::time::{Duration, Instant};
 
 /// Events of a short trial: enough for what a program does once, at its first events.
 const SHORT: u64 = 100;
-/// What the other events of a long trial should take, so that what differs from start to start is small beside them:
-/// under valgrind, and by the hardware's counter.
-const TIME: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(500)];
-/// They are at least so many …
+/// A long trial has at least so many more, so that what differs from start to start is small beside them …
 const FEWEST: u64 = 500;
 /// … and at most so many.
 const MOST: u64 = 20_000;
 /// What a target may take from SIGTERM to its end, without a counter that slows it down.
-const END: Duration = Duration::from_secs(3);
+const END: Duration = Duration::from_secs(1);
 /// What an answer may take at least and at most, without a counter that slows it down.
 const ANSWER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
@@ -69,6 +66,8 @@ pub(super) struct Trials<'a> {
     /// The CPUs of each trial that is made at the same time.
     cpus: Vec<Vec<usize>>,
     answer: Duration,
+    /// What the events should take that a long trial has and a short one has not.
+    duration: Duration,
     interrupt: &'a AtomicBool,
 }
 
@@ -92,6 +91,7 @@ impl<'a> Trials<'a> {
                 Counter::Valgrind(_) => placement.all().into_iter().map(|cpu| vec![cpu]).collect(),
             },
             answer: point.scenario.load.timeout.clamp(least, most) * counter.slower(),
+            duration: point.scenario.load.duration,
             interrupt,
         })
     }
@@ -105,9 +105,7 @@ impl<'a> Trials<'a> {
             pace = trials.send(arm, running, SHORT)? / SHORT as u32;
             Ok(())
         })?;
-        let [valgrind, hardware] = TIME;
-        let time = if *self.counter == Counter::Hardware { hardware } else { valgrind };
-        let events = (time.as_nanos() / pace.as_nanos().max(1)) as u64;
+        let events = (self.duration.as_nanos() / pace.as_nanos().max(1)) as u64;
         let more = (events / SHORT * SHORT).clamp(FEWEST, MOST);
         Ok(Lengths { long: SHORT + more, trial: began.elapsed() + pace * more as u32 })
     }
@@ -175,7 +173,7 @@ impl<'a> Trials<'a> {
             Ok(running)
         });
         match started {
-            Ok(running) => counted.stop(running, END * self.counter.slower()),
+            Ok(running) => counted.stop(running, END * self.counter.slower(), self.interrupt),
             Err(e) => Err(explained(e, &counted, arm)),
         }
     }

@@ -5,6 +5,7 @@
 mod claims;
 mod failures;
 mod gates;
+mod instructions;
 mod paths;
 mod protocols;
 mod texts;
@@ -45,6 +46,7 @@ fn block(name: &str) -> String {
         "open-5000" => subscribed(&Stored::of("open-5000")),
         "broadcast-256" => compared(&Stored::of("broadcast-256")),
         "qualify-gate" => gates::rates("qualify-gate"),
+        "gate-instructions" => instructions::gates(),
         "truth" => accuracy(),
         "ablation" => claims::layers(&Stored::of("ablation")),
         "tls-cold" => claims::cold(&Stored::of("tls-cold")),

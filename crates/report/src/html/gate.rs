@@ -57,7 +57,7 @@ fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
             section id="looks" {
                 (heading(2, None, &html! { "Looks" }))
                 p { (rows::looks(sides.stages)) }
-                p.soft { (about_looks(gate)) }
+                @if gate.method.is_empty() { p.soft { (about_looks(gate)) } }
                 @for earlier in &sides.stages[..sides.stages.len() - 1] {
                     @let name = format!("{} {}", if earlier.looks_planned.is_some() { "look" } else { "stage" }, earlier.stage);
                     details.data { summary { "At " (name) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines at {name}"), &rows::lines(earlier))) }

@@ -70,3 +70,61 @@ pub(super) fn read(file: &Path) -> Result<Count, String> {
         Err(_) => Err(text.trim().to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perf_event::events::Software;
+    use std::process::Command;
+
+    /// Faults in what a shell starts; `None` where this environment counts nothing at all.
+    fn faults(script: &str) -> Option<u64> {
+        let mut counter = match of_children(Software::PAGE_FAULTS) {
+            Ok(counter) => counter,
+            Err(e) => {
+                assert!(
+                    matches!(e.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::ENOSYS)),
+                    "{e}"
+                );
+                eprintln!("skipped: perf_event_open is refused: {e}");
+                return None;
+            }
+        };
+        // Not counted: nothing was executed.
+        black_box(vec![1_u8; 4 << 20]);
+        assert_eq!(value(&mut counter), Ok(0));
+        assert!(Command::new("sh").args(["-c", script]).status().unwrap().success());
+        Some(value(&mut counter).unwrap())
+    }
+
+    #[test]
+    fn a_counter_sees_all_descendants_and_not_this_process() {
+        let (Some(none), Some(one)) = (faults(":"), faults("/bin/true; :")) else { return };
+        assert!(none > 0 && one > none, "{none}, {one}");
+        let each = one - none;
+        for script in [
+            "for n in 1 2 3 4 5 6 7 8; do /bin/true; done",
+            "for n in 1 2 3 4 5 6 7 8; do sh -c '/bin/true & wait' & done; wait",
+        ] {
+            let eight = faults(script).unwrap();
+            assert!(eight > none + 6 * each, "{script}: {eight}, {none} and {each} each");
+        }
+    }
+
+    #[test]
+    fn a_counter_that_is_not_there_is_explained() {
+        if let Err(why) = available() {
+            assert!(why.contains("hardware's counter"), "{why}");
+        }
+        let remedy = |code| remedy(&io::Error::from_raw_os_error(code));
+        assert!(remedy(libc::EACCES).contains("sudo sysctl kernel.perf_event_paranoid=2"));
+        assert!(remedy(libc::ENOENT).contains("virtual machine"));
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("count");
+        assert!(read(&file).is_err());
+        std::fs::write(&file, "the hardware's counter was taken away").unwrap();
+        assert_eq!(read(&file), Err("the hardware's counter was taken away".to_owned()));
+        std::fs::write(&file, "123").unwrap();
+        assert_eq!(read(&file), Ok(Count { instructions: 123, processes: 1 }));
+    }
+}

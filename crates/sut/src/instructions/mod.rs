@@ -7,13 +7,14 @@ mod wrapper;
 
 pub use wrapper::run_if_requested;
 
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, SELF};
 use crate::private_directory::PrivateDirectory;
 use crate::process::Running;
 use pushbench_core::error::{Error, Result};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use wrapper::{SUBCOMMAND, UNCOUNTED};
+use wrapper::{INSTRUCTIONS, NOTHING, SUBCOMMAND};
 
 /// What a start under valgrind may take, times as long as without. Translating a program takes most of it.
 const VALGRIND_SLOWER: u32 = 30;
@@ -86,11 +87,12 @@ impl Counter {
             ))
         })?;
         let path = directory.path().display().to_string();
-        let file = match self {
-            Counter::Hardware => format!("{path}/{COUNT}"),
-            Counter::Valgrind(_) => UNCOUNTED.to_owned(),
+        let event = match self {
+            Counter::Hardware => INSTRUCTIONS,
+            Counter::Valgrind(_) => NOTHING,
         };
-        let mut wrapper = vec![crate::manifest::SELF.to_owned(), SUBCOMMAND.to_owned(), file];
+        let mut wrapper = [SELF, SUBCOMMAND, event].map(str::to_owned).to_vec();
+        wrapper.push(format!("{path}/{COUNT}"));
         if let Counter::Valgrind(_) = self {
             wrapper.extend(valgrind::command(&path));
         }
@@ -118,15 +120,19 @@ impl Counted {
     ///
     /// # Errors
     /// It does not end within `limit`, or a process of its tree left no count.
-    pub fn stop(self, mut running: Running, limit: Duration) -> Result<Count> {
+    pub fn stop(
+        self,
+        mut running: Running,
+        limit: Duration,
+        interrupt: &AtomicBool,
+    ) -> Result<Count> {
         let name = self.manifest.name.clone();
         let failed = |why: String| Error::target(format!("{name}: {why}"));
-        let died = running.exited();
-        if let Some(how) = died.clone() {
+        if let Some(how) = running.exited() {
             let why = self.unsupported().unwrap_or_else(|| format!("the target {how}"));
             return Err(failed(why));
         }
-        if !running.terminate(limit) {
+        if !running.terminate(limit, interrupt)? {
             return Err(failed(format!(
                 "it did not end within {} s of SIGTERM, so what it executed was not counted: let it end at SIGTERM",
                 limit.as_secs()

@@ -2,7 +2,7 @@
 //! layout of its memory, where that is allowed, and holds the counter.
 
 use crate::instructions::hardware::{of_children, value};
-use perf_event::events::Hardware;
+use perf_event::events::{Hardware, Software};
 use rustix::process::{Signal, WaitOptions, set_parent_process_death_signal, wait};
 use std::ffi::OsString;
 use std::io;
@@ -13,17 +13,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The hidden subcommand.
 pub(super) const SUBCOMMAND: &str = "__instructions";
-/// In place of the file: what follows counts by itself.
-pub(super) const UNCOUNTED: &str = "-";
+/// The event that is counted.
+pub(super) const INSTRUCTIONS: &str = "instructions";
+/// No event: what follows counts by itself.
+pub(super) const NOTHING: &str = "nothing";
+/// An event that every machine counts: for tests of everything else.
+const PAGE_FAULTS: &str = "page-faults";
 /// As a shell ends where a command cannot be executed.
 const CANNOT_EXECUTE: u8 = 127;
 
-/// Runs as the wrapper if the command line requests it: `pushbench __instructions FILE COMMAND…`.
+/// Runs as the wrapper if the command line requests it: `pushbench __instructions EVENT FILE COMMAND…`.
 pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
     }
-    let [file, program, rest @ ..] = args.get(2..)? else { return Some(ExitCode::FAILURE) };
+    let [event, file, program, rest @ ..] = args.get(2..)? else { return Some(ExitCode::FAILURE) };
     // Where it is not allowed, the gate says so.
     let _layout_stays_random = fix_addresses();
     let mut command = Command::new(program);
@@ -33,18 +37,22 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
         let _reader_gone = io::Write::write_all(&mut io::stderr(), text.as_bytes());
         ExitCode::from(CANNOT_EXECUTE)
     };
-    Some(run(command, file).unwrap_or_else(failed))
+    Some(run(command, &event.to_string_lossy(), file).unwrap_or_else(failed))
 }
 
-/// Runs the command to its end, and writes what it and its descendants executed into a file where that is counted here.
-fn run(mut command: Command, file: &OsString) -> io::Result<ExitCode> {
+/// Runs the command to its end, and writes how often the event happened in it and its descendants into a file.
+fn run(mut command: Command, event: &str, file: &OsString) -> io::Result<ExitCode> {
     // Descendants that lose their parent come here, and are waited for. The supervisor would kill those that take long.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let ending = Arc::new(AtomicBool::new(false));
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         signal_hook::flag::register(signal, ending.clone())?;
     }
-    let counter = (file != UNCOUNTED).then(|| of_children(Hardware::INSTRUCTIONS)).transpose()?;
+    let counter = match event {
+        INSTRUCTIONS => Some(of_children(Hardware::INSTRUCTIONS)?),
+        PAGE_FAULTS => Some(of_children(Software::PAGE_FAULTS)?),
+        _ => None,
+    };
     // SAFETY: one system call, which is safe between fork and exec; nothing allocates.
     unsafe {
         command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));

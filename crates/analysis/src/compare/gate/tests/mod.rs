@@ -1,5 +1,6 @@
 mod against;
 mod counted;
+mod instructions;
 mod times;
 mod waivers;
 
