@@ -87,8 +87,8 @@ pub fn gates() -> String {
             count(Outcome::Passed),
             count(Outcome::Regression),
             count(Outcome::CannotTell),
-            range(&|gate| Some(gate.lines[0].slow_down?.ratio)),
-            range(&|gate| Some(gate.lines[0].null?.ratio)),
+            range(&|gate| Some(gate.lines[0].slow_down.as_ref()?.ratio)),
+            range(&|gate| Some(gate.lines[0].null.as_ref()?.ratio)),
         ]);
     }
     let counters: Vec<&str> = stored.iter().map(|g| g.counter.as_str()).collect();
