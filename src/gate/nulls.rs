@@ -2,6 +2,7 @@
 //! gates: `pushbench qualify` writes it, `pushbench gate` takes its margins from it.
 
 use pushbench_analysis::compare::gate::Margin;
+use pushbench_analysis::compare::gate::margin::Null;
 use pushbench_core::error::{Error, Result};
 use pushbench_host::input;
 use pushbench_host::results_store::write_atomically;
@@ -39,6 +40,17 @@ pub struct Entry {
     pub blocks: usize,
     /// One for each null gate.
     pub log_ratios: Vec<f64>,
+    /// The blocks of each of them; empty where all had as many, as in files of earlier versions.
+    #[serde(default)]
+    pub blocks_of_each: Vec<usize>,
+}
+
+impl Entry {
+    fn nulls(&self) -> impl Iterator<Item = Null> + '_ {
+        let blocks = |at: usize| self.blocks_of_each.get(at).copied().unwrap_or(self.blocks);
+        let logs = self.log_ratios.iter().enumerate();
+        logs.map(move |(at, &log_ratio)| Null { log_ratio, blocks: blocks(at) })
+    }
 }
 
 /// The kind of a machine, from its environment.
@@ -87,8 +99,7 @@ impl Nulls {
                 && e.metric == metric
                 && transports.contains(&e.transport.as_str())
         };
-        let nulls: Vec<f64> =
-            self.entries.iter().filter(mine).flat_map(|e| e.log_ratios.clone()).collect();
+        let nulls: Vec<Null> = self.entries.iter().filter(mine).flat_map(Entry::nulls).collect();
         Margin::of(metric, &nulls)
     }
 

@@ -13,7 +13,7 @@ use crate::gate::sides;
 use crate::run;
 use crate::run::Progress;
 use crate::run::arms::Arm;
-use pushbench_analysis::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged};
+use pushbench_analysis::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged, nulls};
 use pushbench_analysis::compare::gate::{BASE, Look, Margin, NULL, Settings};
 use pushbench_analysis::stats;
 use pushbench_core::arm::ArmSpec;
@@ -343,18 +343,17 @@ pub fn entries(
     trials: &[Tried],
     environment: &std::collections::BTreeMap<String, String>,
 ) -> Vec<Entry> {
-    let equal: Vec<&Tried> = trials.iter().filter(|t| t.candidate == EQUAL).collect();
-    let entry = |margin: &Margin| Entry {
-        machine: crate::gate::nulls::kind(environment),
-        scenario: header.scenario.clone(),
-        transport: header.transport.clone(),
-        metric: margin.metric.clone(),
-        blocks: header.blocks,
-        log_ratios: equal
-            .iter()
-            .filter_map(|t| t.log_ratios.iter().find(|(m, _)| *m == margin.metric))
-            .map(|(_, log)| *log)
-            .collect(),
+    let entry = |margin: &Margin| {
+        let nulls = nulls(trials, &margin.metric);
+        Entry {
+            machine: crate::gate::nulls::kind(environment),
+            scenario: header.scenario.clone(),
+            transport: header.transport.clone(),
+            metric: margin.metric.clone(),
+            blocks: header.blocks,
+            log_ratios: nulls.iter().map(|null| null.log_ratio).collect(),
+            blocks_of_each: nulls.iter().map(|null| null.blocks).collect(),
+        }
     };
     header.settings.margins.iter().map(entry).collect()
 }

@@ -144,7 +144,8 @@ impl GroupBuilder<'_> {
         let slice_ns = slice.as_nanos() as u64;
         let arms = self.request.arms.len();
         let mut group = self.alone(0, load, block.seed);
-        group.arms = (0..arms).map(|arm| self.trial_arm(arm)).collect();
+        // Which target is started first goes round over the blocks.
+        group.arms = block.order.iter().map(|arm| self.trial_arm(*arm)).collect();
         group.slices = Arc::new(Slices::new(arms, slice_ns, length, block.seed));
         group.place = (self.index, block.index, 0);
         group.design = TrialDesign::Sliced { slice_ns };

@@ -25,7 +25,7 @@ pub struct Block {
     pub index: usize,
     /// Of the schedule, the same for every arm of the block.
     pub seed: u64,
-    /// Arm indices in the order of their trials (sequential blocks).
+    /// Arm indices in the order of their trials; in sliced blocks, of the starts of their targets.
     pub order: Vec<usize>,
 }
 

@@ -1,7 +1,7 @@
 //! How large a slow-down is let pass, per metric.
 
-use crate::stats;
 use crate::stats::Interval;
+use crate::stats::effect::Effect;
 use serde::{Deserialize, Serialize};
 
 /// Without nulls of this kind of machine: what good practice calls a small regression, and what the
@@ -54,26 +54,46 @@ pub struct Margin {
     pub qualified: bool,
 }
 
-/// The mean log ratio of equal builds with its 95 % interval (Student's t); `None` of fewer than two.
-pub fn mean_of_nulls(nulls: &[f64]) -> Option<Interval> {
-    stats::t_interval(nulls, 0.95)
+/// A null: the log ratio of equal builds in one gate, and the blocks that it is the mean of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Null {
+    /// Mean log ratio of the blocks.
+    pub log_ratio: f64,
+    /// How many.
+    pub blocks: usize,
+}
+
+/// The mean log ratio of equal builds over all blocks of all gates, with its 95 % interval; `None` of fewer than two
+/// gates. A gate ends as soon as it passes, which is sooner where chance favours the candidate: the mean of the gates'
+/// means is too low, but the sum over all blocks is not (Wald 1944: E S = μ · E N). The interval is that of a ratio
+/// estimator over gates (Cochran 1977, Sampling Techniques, 6.4) with Student's t.
+pub fn mean_of_nulls(nulls: &[Null]) -> Option<Interval> {
+    let gates = nulls.len() as f64;
+    let blocks: f64 = nulls.iter().map(|n| n.blocks as f64).sum();
+    let mean = nulls.iter().map(|n| n.log_ratio * n.blocks as f64).sum::<f64>() / blocks;
+    let around = |n: &Null| ((n.log_ratio - mean) * n.blocks as f64).powi(2);
+    let squares: f64 = nulls.iter().map(around).sum();
+    let error = (squares * gates / (gates - 1.0)).sqrt() / blocks;
+    (nulls.len() > 1 && error.is_finite())
+        .then(|| Effect { estimate: mean, error, freedom: gates - 1.0 })
+        .and_then(|effect| effect.interval(0.95))
 }
 
 /// The mean where it is a bias: its interval excludes 0, and it is larger than 0.3 %.
-pub fn bias(nulls: &[f64]) -> Option<f64> {
+pub fn bias(nulls: &[Null]) -> Option<f64> {
     let mean = mean_of_nulls(nulls).filter(|mean| !mean.holds(0.0))?;
     Some(mean.estimate).filter(|mean| mean.abs().exp_m1() > MOST_BIAS)
 }
 
 impl Margin {
-    /// The margin of a metric, by the slow-downs that nulls have shown (log ratios of equal builds).
-    pub fn of(metric: &str, nulls: &[f64]) -> Margin {
+    /// The margin of a metric, by the slow-downs that nulls have shown.
+    pub fn of(metric: &str, nulls: &[Null]) -> Margin {
         let metric = metric.to_owned();
         if nulls.len() < FEWEST_NULLS {
             let source = MarginSource::Default { nulls: nulls.len() };
             return Margin { metric, share: DEFAULT, source, bias: None, qualified: true };
         }
-        let mut sizes: Vec<f64> = nulls.iter().map(|log| log.abs().exp_m1()).collect();
+        let mut sizes: Vec<f64> = nulls.iter().map(|null| null.log_ratio.abs().exp_m1()).collect();
         sizes.sort_by(f64::total_cmp);
         let (q1, q3) = (quantile(&sizes, 0.25), quantile(&sizes, 0.75));
         let share = SMALLEST.max(q3 + FENCE * (q3 - q1));
@@ -119,10 +139,29 @@ mod tests {
         assert_eq!((quantile(&values, 0.25), quantile(&values, 0.75)), (2.5, 14.0));
     }
 
+    fn nulls(log_ratios: &[f64]) -> Vec<Null> {
+        log_ratios.iter().map(|&log_ratio| Null { log_ratio, blocks: 12 }).collect()
+    }
+
+    /// Of gates of one length it is Student's interval of their means.
+    #[test]
+    fn gates_of_one_length_weigh_alike_and_others_by_their_blocks() {
+        let logs = [0.01, -0.02, 0.03, 0.005, -0.01];
+        let (found, student) =
+            (mean_of_nulls(&nulls(&logs)).unwrap(), crate::stats::t_interval(&logs, 0.95).unwrap());
+        assert!(
+            (found.low - student.low).abs() < 1e-12 && (found.high - student.high).abs() < 1e-12
+        );
+        // Three blocks of 1 and one of 5 are four of 2.
+        let uneven = [(1.0, 3), (5.0, 1)].map(|(log_ratio, blocks)| Null { log_ratio, blocks });
+        assert_eq!(mean_of_nulls(&uneven).unwrap().estimate, 2.0);
+        assert_eq!(mean_of_nulls(&uneven[..1]), None);
+    }
+
     #[test]
     fn a_quiet_machine_gets_the_smallest_a_noisy_one_is_not_qualified() {
-        let of = |size: f64| -> Vec<f64> {
-            (0..30).map(|i| size * f64::from(i % 7 - 3) / 3.0).collect()
+        let of = |size: f64| {
+            nulls(&(0..30).map(|i| size * f64::from(i % 7 - 3) / 3.0).collect::<Vec<f64>>())
         };
         let quiet = Margin::of("service.p50", &of(0.002));
         assert_eq!((quiet.share, quiet.qualified), (SMALLEST, true));
@@ -130,7 +169,7 @@ mod tests {
         let usual = Margin::of("service.p50", &of(0.014));
         assert!(usual.share > SMALLEST && usual.qualified, "{usual:?}");
         assert!(!Margin::of("service.p99", &of(0.2)).qualified);
-        let few = Margin::of("service.p50", &[0.5; FEWEST_NULLS - 1]);
+        let few = Margin::of("service.p50", &nulls(&[0.5; FEWEST_NULLS - 1]));
         assert_eq!((few.share, few.qualified), (DEFAULT, true));
         assert_eq!(few.text(), "5 % (19 nulls are too few)");
         assert_eq!(Margin::of("service.p50", &[]).text(), "5 %");
@@ -138,8 +177,9 @@ mod tests {
 
     #[test]
     fn nulls_that_are_all_small_and_on_one_side_are_a_bias() {
-        let around = |mean: f64| -> Vec<f64> {
-            (0..30).map(|i| mean + 0.001 * f64::from(i % 7 - 3) / 3.0).collect()
+        let around = |mean: f64| {
+            let log = |i: i32| mean + 0.001 * f64::from(i % 7 - 3) / 3.0;
+            nulls(&(0..30).map(log).collect::<Vec<f64>>())
         };
         let biased = Margin::of("target_usage.cpu_ns_per_event", &around(-0.01));
         assert_eq!((biased.share, biased.qualified), (SMALLEST, false));
@@ -147,6 +187,6 @@ mod tests {
         // Certain, and too small to matter; and large, but not certain.
         assert!(Margin::of("service.p50", &around(-0.002)).qualified);
         let uncertain: Vec<f64> = (0..20).map(|i| if i == 0 { 0.1 } else { 0.0 }).collect();
-        assert_eq!(bias(&uncertain), None);
+        assert_eq!(bias(&nulls(&uncertain)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! How often the gate was right: false alarms among equal builds, and what it found of what was put in
 //! on purpose.
 
-use crate::compare::gate::margin::{FEWEST_NULLS, bias, mean_of_nulls};
+use crate::compare::gate::margin::{FEWEST_NULLS, Null, bias, mean_of_nulls};
 use crate::compare::gate::{BASE, Gate, Line, Look, NULL, Outcome, Settings, judge};
 use crate::stats;
 use pushbench_core::record::run::StoredRun;
@@ -116,21 +116,29 @@ pub struct NullMean {
     pub metric: String,
     /// Gates.
     pub of: usize,
-    /// Mean log ratio over gates.
+    /// Mean log ratio over all blocks of the gates.
     pub mean: f64,
-    /// Its 95 % interval (Student's t).
+    /// Its 95 % interval (Student's t over gates).
     pub ci95: [f64; 2],
     /// The interval excludes 0, and the mean is beyond 0.3 %, of enough gates for margins.
     pub biased: bool,
+}
+
+/// The log ratios of the equal builds in a metric, one for each gate that has one.
+pub fn nulls(trials: &[Tried], metric: &str) -> Vec<Null> {
+    let equal = trials.iter().filter(|t| t.candidate == EQUAL);
+    let null = |t: &Tried| {
+        let (_, log_ratio) = t.log_ratios.iter().find(|(m, _)| m == metric)?;
+        Some(Null { log_ratio: *log_ratio, blocks: t.blocks })
+    };
+    equal.filter_map(null).collect()
 }
 
 /// The mean of the equal builds in each judged metric. A verdict may be right in every gate and the
 /// measurement still favour one side.
 pub fn null_means(header: &Header, trials: &[Tried]) -> Vec<NullMean> {
     let of = |metric: &str| {
-        let equal = trials.iter().filter(|t| t.candidate == EQUAL);
-        let log = |t: &Tried| Some(t.log_ratios.iter().find(|(m, _)| m == metric)?.1);
-        let nulls: Vec<f64> = equal.filter_map(log).collect();
+        let nulls = nulls(trials, metric);
         let mean = mean_of_nulls(&nulls)?;
         Some(NullMean {
             metric: metric.to_owned(),

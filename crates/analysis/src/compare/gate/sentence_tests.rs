@@ -13,7 +13,9 @@ fn kinds(metric: &'static str) -> Vec<Line> {
     let metric = metrics::named(metric).unwrap();
     let effect = |estimate: f64, error: f64| Effect { estimate, error, freedom: 11.0 };
     let nulls = [Some(effect(0.0, 0.005)), Some(effect(0.06, 0.005)), None];
-    let noisy: Vec<f64> = (0..30).map(|n| f64::from(n % 7 - 3) / 10.0).collect();
+    let noisy: Vec<margin::Null> = (0..30)
+        .map(|n| margin::Null { log_ratio: f64::from(n % 7 - 3) / 10.0, blocks: 12 })
+        .collect();
     let margins = [Margin::of(metric.name, &[]), Margin::of(metric.name, &noisy)];
     let waiver = Waiver {
         scenario: "gate".to_owned(),

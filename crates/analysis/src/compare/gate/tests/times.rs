@@ -168,9 +168,13 @@ fn what_only_the_drivers_lag_carries_does_not_fail() {
     assert_eq!(line(&gate, "service.p50").outcome, Outcome::Passed);
 }
 
+fn nulls(log_ratios: impl IntoIterator<Item = f64>) -> Vec<margin::Null> {
+    log_ratios.into_iter().map(|log_ratio| margin::Null { log_ratio, blocks: 12 }).collect()
+}
+
 #[test]
 fn metrics_that_are_not_qualified_are_shown_and_not_judged() {
-    let wide: Vec<f64> = (0..30).map(|n| f64::from(n % 7 - 3) / 10.0).collect();
+    let wide = nulls((0..30).map(|n| f64::from(n % 7 - 3) / 10.0));
     let unqualified = |metrics: &[&str]| Settings {
         margins: JUDGED
             .map(|m| Margin::of(m, if metrics.contains(&m) { &wide[..] } else { &[] }))
@@ -230,7 +234,7 @@ fn a_closed_loop_judges_throughput_alone() {
 
 #[test]
 fn a_biased_metric_is_not_judged_and_says_so() {
-    let nulls = [-0.010, -0.011, -0.009, -0.010].repeat(6);
+    let nulls = nulls([-0.010, -0.011, -0.009, -0.010].repeat(6));
     let margins = vec![Margin::of("service.p50", &nulls)];
     let gate =
         judge(&recipe(1.5).run(), CANDIDATE, &Settings { margins, ..settings() }, &Look::only());
