@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// As short as a gate can be, all arms of a block alive together.
-const QUICK: [&str; 14] = [
+const QUICK: [&str; 16] = [
     "--blocks",
     "8",
+    "--at-most",
+    "10s",
     "--judge",
     "target_usage.cpu_ns_per_event",
     "--set",
