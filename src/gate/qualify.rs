@@ -13,7 +13,9 @@ use crate::gate::sides;
 use crate::run;
 use crate::run::Progress;
 use crate::run::arms::Arm;
-use pushbench_analysis::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged, nulls};
+use pushbench_analysis::compare::gate::qualification::{
+    EQUAL, Header, SLOWER, Tried, judged, nulls,
+};
 use pushbench_analysis::compare::gate::{BASE, Look, Margin, NULL, Settings};
 use pushbench_analysis::stats;
 use pushbench_core::arm::ArmSpec;
