@@ -15,7 +15,7 @@ const CONFIDENCE: f64 = 0.95;
 /// Why nothing passes when the null is wide or shifted, and fails only what exceeds the margin by as much.
 pub(crate) const NOT_CLEAN: &str = "the null is not clean";
 /// Why a line is neither.
-const WITHIN: &str = "the allowed slow-down lies within the interval";
+pub(crate) const WITHIN: &str = "the allowed slow-down lies within the interval";
 
 /// What a line is about.
 pub struct Subject<'a> {

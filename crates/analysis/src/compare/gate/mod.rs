@@ -284,7 +284,7 @@ impl Gate {
             schema: SCHEMA,
             scenario: scenario.to_owned(),
             stage: 1,
-            looks_planned: None,
+            looks_planned: Some(0),
             error_share: 1.0,
             blocks_valid: 0,
             blocks_run: 0,

@@ -1,6 +1,6 @@
 //! The verdict in words: never more than the intervals support.
 
-use crate::compare::gate::draft::NOT_CLEAN;
+use crate::compare::gate::draft::{NOT_CLEAN, WITHIN};
 use crate::compare::gate::judge::{place, verdict};
 use crate::compare::gate::waiver::State;
 use crate::compare::gate::{Exact, Failure, Gate, Line, Outcome, TimeUsedUp};
@@ -90,11 +90,19 @@ fn out_of_time(gate: &Gate, used: &TimeUsedUp) -> String {
     });
     match longer {
         Some((needed, option)) => format!("{ended}; about {needed} would decide: allow {option}."),
-        None => format!(
-            "{ended}, and more would hardly decide. What may: a quieter machine, or chrt -f 10 before the command; and a \
-             waiver, if the slow-down is meant."
-        ),
+        None => format!("{ended}, and more would hardly decide.{}", what_may(gate)),
     }
+}
+
+/// What decides where more time does not. A line with another reason than its bounds says itself what to do.
+fn what_may(gate: &Gate) -> String {
+    let open = || gate.lines.iter().filter(|l| l.outcome == Outcome::CannotTell);
+    if open().any(|l| !l.why.as_deref().is_some_and(|why| [WITHIN, NOT_CLEAN].contains(&why))) {
+        return String::new();
+    }
+    let slower = |l: &Line| l.slow_down.as_ref().is_some_and(|s| s.ratio > l.limit());
+    let waiver = if open().any(slower) { ", and a waiver if the slow-down is meant" } else { "" };
+    format!(" What may: a quieter machine, or chrt -f 10 before the command{waiver}.")
 }
 
 fn listed(all: &[String]) -> String {
