@@ -109,7 +109,7 @@ fn endings() -> Vec<(&'static str, Vec<Gate>)> {
     };
     let at = |recipe: &Recipe, number, last| judged(recipe, &settings(), &look(number, last));
     let noisy = |candidate: f64| Recipe { noise: [0.0, 0.07, 0.07], ..recipe(candidate) };
-    let (even, close) = (recipe(1.0), Recipe { noise: [0.0, 0.05, 0.02], ..recipe(1.02) });
+    let (even, close) = (recipe(1.0), Recipe { noise: [0.0, 0.1, 0.02], ..recipe(1.03) });
     let wide = at(&noisy(1.1), 1, false);
     let ended = |error: &str, exit_code| Failure { error: error.to_owned(), exit_code };
     let unfinished = |looks: &[Look]| {
@@ -183,6 +183,7 @@ fn every_format_tells_every_ending() {
         let told = json["stages"].as_array().unwrap().last().unwrap();
         assert_eq!(told["sentence"], last.sentence.as_str(), "{name}");
         assert_eq!(json["command"], AGAIN);
+        assert_eq!(told["time_used_up"].is_object(), name == "out_of_time", "{told}");
         let plain = |text: &str| -> String {
             let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
             let text = text.replace("&amp;", "&").replace('\u{a0}', " ").replace("%25", "%");
