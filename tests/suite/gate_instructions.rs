@@ -165,10 +165,10 @@ fn what_does_not_go_with_instructions_is_refused() {
     refused(&["--nulls", "n.json"], &["--nulls does not go with"]);
     refused(&["--set", "load.rate=5"], &["--set load.rate", "payload."]);
     refused(&["--blocks", "7"], &["--blocks 8 or more"]);
-    refused(&["--set", "payload.bytes=[100, 1000]"], &["is a sweep"]);
+    refused(&["--scenario", "payload-sweep"], &["is a sweep"]);
     let running = ["gate", "--judge", "instructions", "--against", "x", "--candidate", "builtin"];
     bench.run(&running).fails(64, &["--against does not go with"]);
-    bench.run(&["qualify", "--judge", "instructions"]).fails(64, &["only pushbench gate"]);
+    bench.run(&["qualify", "--judge", "instructions"]).fails(64, &["only a gate counts instructions"]);
 }
 
 /// Everything of the hardware's counter but the event itself, which few virtual machines have.

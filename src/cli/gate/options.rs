@@ -134,7 +134,7 @@ impl GateOptions {
         for name in &self.judge {
             if name == INSTRUCTIONS {
                 return Err(Error::usage(format!(
-                    "--judge {INSTRUCTIONS}: only pushbench gate counts instructions: choose metrics of `pushbench list metrics`"
+                    "--judge {INSTRUCTIONS}: only a gate counts instructions: choose metrics of `pushbench list metrics`"
                 )));
             }
             let metric = metrics::named(name).ok_or_else(|| {

@@ -158,7 +158,7 @@ impl Counted {
 
 /// Whether targets are started at the same addresses each time; not where a container forbids it.
 pub fn addresses_are_fixed() -> bool {
-    wrapper::fix_addresses().is_ok_and(|before| wrapper::restore(before))
+    wrapper::fix_addresses().is_ok_and(wrapper::restore)
 }
 
 /// What every target finds in its environment, for the record.

@@ -117,7 +117,7 @@ fn counts_that_are_missing_or_make_no_sense_leave_no_verdict() {
     assert_eq!(judge(&[], 8).verdict, Outcome::CannotTell);
     let mut senseless = trials;
     senseless.iter_mut().for_each(|t| t.instructions = 1_000_000);
-    is(&judge(&senseless, 8), Outcome::CannotTell, &["a block has no value"]);
+    is(&judge(&senseless, 8), Outcome::CannotTell, &["0 valid blocks, 8 are needed"]);
 }
 
 #[test]
