@@ -99,7 +99,7 @@ impl<'a> StartedRun<'a> {
         &mut self,
         interrupt: &AtomicBool,
         progress: &mut dyn Progress,
-        more: &mut dyn FnMut(&Round, &mut dyn Progress) -> Result<Option<usize>>,
+        more: &mut More<'_>,
     ) -> Result<()> {
         let ended = self.rounds(interrupt, progress, more);
         self.close(ended)
@@ -110,7 +110,7 @@ impl<'a> StartedRun<'a> {
         &mut self,
         interrupt: &AtomicBool,
         progress: &mut dyn Progress,
-        more: &mut dyn FnMut(&Round, &mut dyn Progress) -> Result<Option<usize>>,
+        more: &mut More<'_>,
     ) -> Result<()> {
         let request = self.request;
         let context = ExecutionContext { placement: &request.placement, interrupt };
@@ -168,6 +168,9 @@ impl<'a> StartedRun<'a> {
         self.store.discard();
     }
 }
+
+/// Says after a round how many valid blocks every point is to have in all, or `None` when it is enough.
+pub type More<'a> = dyn FnMut(&Round, &mut dyn Progress) -> Result<Option<usize>> + 'a;
 
 /// What a run holds after a round of blocks.
 pub struct Round {

@@ -168,7 +168,9 @@ fn what_does_not_go_with_instructions_is_refused() {
     refused(&["--scenario", "payload-sweep"], &["is a sweep"]);
     let running = ["gate", "--judge", "instructions", "--against", "x", "--candidate", "builtin"];
     bench.run(&running).fails(64, &["--against does not go with"]);
-    bench.run(&["qualify", "--judge", "instructions"]).fails(64, &["only a gate counts instructions"]);
+    bench
+        .run(&["qualify", "--judge", "instructions"])
+        .fails(64, &["only a gate counts instructions"]);
 }
 
 /// Everything of the hardware's counter but the event itself, which few virtual machines have.

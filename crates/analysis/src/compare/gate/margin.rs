@@ -75,7 +75,7 @@ pub fn mean_of_nulls(nulls: &[Null]) -> Option<Interval> {
     let squares: f64 = nulls.iter().map(around).sum();
     let error = (squares * gates / (gates - 1.0)).sqrt() / blocks;
     (nulls.len() > 1 && error.is_finite())
-        .then(|| Effect { estimate: mean, error, freedom: gates - 1.0 })
+        .then_some(Effect { estimate: mean, error, freedom: gates - 1.0 })
         .and_then(|effect| effect.interval(0.95))
 }
 
