@@ -169,7 +169,7 @@ impl<'a> Trials<'a> {
         let started = start_all(&[launch]).and_then(|mut all| {
             let mut running =
                 all.pop().ok_or_else(|| Error::harness("nothing was started: please report it"))?;
-            work(self, &mut running)?;
+            work(self, &mut running).map_err(|e| with_exit(e, &mut running))?;
             Ok(running)
         });
         match started {
@@ -182,6 +182,22 @@ impl<'a> Trials<'a> {
         let context =
             VerifyContext { cpus: &[], interrupt: self.interrupt, template: &self.template };
         closed_loop(&arm.subject(), running, &context, events as usize, self.answer)
+    }
+}
+
+/// How long a target that no longer answers may take to be gone.
+const GONE: Duration = Duration::from_secs(2);
+
+/// With how the target ended, where it did.
+fn with_exit(e: Error, running: &mut Running) -> Error {
+    let Error::Target(why) = e else { return e };
+    let began = Instant::now();
+    loop {
+        match running.exited() {
+            Some(how) => return Error::target(format!("{why}: the target {how}")),
+            None if began.elapsed() > GONE => return Error::Target(why),
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
     }
 }
 
