@@ -78,12 +78,15 @@ fn a_build_that_is_replaced_meanwhile_changes_no_copy() {
     assert_eq!(fs::read(path(&copy)).unwrap(), fs::read("/bin/sh").unwrap());
 }
 
-/// Its own test program has debugging information.
+/// The compiler that links this test makes a program with debugging information.
 #[test]
 fn debugging_information_is_not_copied() {
-    let program = std::env::current_exe().unwrap();
-    let mut manifests = [server(&[&program.display().to_string()])];
     let dir = tempfile::tempdir().unwrap();
+    let (source, program) = (dir.path().join("p.c"), dir.path().join("p"));
+    fs::write(&source, "int main(void) { return 0; }\n").unwrap();
+    let mut cc = std::process::Command::new("cc");
+    assert!(cc.args(["-g", "-o"]).arg(&program).arg(&source).status().unwrap().success());
+    let mut manifests = [server(&[&program.display().to_string()])];
     copied(&mut manifests, dir.path());
     let executable = manifests[0].copies.as_ref().unwrap().executable.clone();
     let names = |hole: &std::ops::Range<u64>| hole.end > hole.start;
