@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> Result<u8> {
     }
     shown?;
     let last = stages.last().map(Gate::exit_code);
-    last.ok_or_else(|| Error::harness("the gate has no stage: please report it"))
+    last.ok_or_else(|| Error::harness("the gate has no look: please report it"))
 }
 
 fn format(name: &str) -> Result<Format> {

@@ -13,8 +13,8 @@ use pushbench_core::units;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a candidate may execute more. Equal builds differ by less than 0.3 %, and 1 % more must be found: the limit lies
-/// between the two, not at one of them.
+/// What a candidate may execute more. 1 % more must be found, which a limit of 1 % would miss in half of the gates, and
+/// equal builds, which should differ by less than 0.3 %, must pass: the limit lies between the two.
 const SHARE: f64 = 0.005;
 
 /// How many events a trial has.
