@@ -23,7 +23,7 @@ fn run(bench: &Bench, scenario: &str, names: &[&str], more: &[&str]) -> Ended {
         _ => ["--duration", "400ms", "--warmup", "100ms"],
     };
     let args = [&["run", scenario, "--blocks", "1", "--out", "r"], &short[..], &arms, more];
-    ended(bench.pushbench(&args.concat()).env("XDG_CACHE_HOME", CACHE).output().unwrap())
+    bench.run_prepared(&args.concat())
 }
 
 /// Of the arms that acknowledged every event: the row "protocol" of the parity table.

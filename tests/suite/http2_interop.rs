@@ -2,8 +2,8 @@
 //! servers of our client. Skipped where such a program is missing, except in CI, where that is a failure.
 
 use crate::common::publisher::{Publisher, TOKEN};
-use crate::common::targets::{CACHE, set_up};
-use crate::common::{Bench, Ended, ended, turn};
+use crate::common::targets::set_up;
+use crate::common::{Bench, Ended, turn};
 use crate::one_line::Server;
 use crate::own::{skip, works};
 use crate::targets::described;
@@ -218,7 +218,7 @@ fn serve_http2(target: &str) {
     let bench = Bench::new();
     let pushbench = |args: &[&str]| {
         let args = [args, &["--arm", &arms[0], "--arm", &arms[1]]].concat();
-        ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap())
+        bench.run_prepared(&args)
     };
     for trial in trials(&bench, pushbench(&run("200", &[]))) {
         let events = &trial.account.measured;

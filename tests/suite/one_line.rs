@@ -292,7 +292,7 @@ fn a_publisher_needs_no_match_either() {
              publish = \"http://127.0.0.1:{{port}}/publish\"\nsubscribe = \"ws://127.0.0.1:{{port}}/subscribe\"\n"
         ),
     );
-    let args = ["run", "fanout", "--arm", "websocket@hub", "--subscribers", "5", "--rate", "20"];
+    let args = ["run", "fanout", "--arm", "websocket@hub", "--subscribers", "5", "--rate", "100"];
     let more = ["--blocks", "2", "--duration", "300ms", "--warmup", "100ms", "--out", "r"];
     let run = bench.run(&[&args[..], &more].concat());
     run.succeeds();

@@ -4,8 +4,8 @@
 mod described;
 mod nchan;
 
-use crate::common::targets::{CACHE, set_up};
-use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_blocks};
+use crate::common::targets::set_up;
+use crate::common::{Bench, Ended, PUSHBENCH, json, turn, valid_blocks};
 use pushbench_core::arm::ArmSpec;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all};
@@ -40,8 +40,8 @@ pub(super) fn missing(needs: &[&[&str]], named: &str) -> bool {
 /// How the run ended, its arms, and how many of its blocks are valid.
 fn fanned_out(bench: &Bench, more: &[&str]) -> (Ended, Vec<Value>, u64) {
     let short = ["run", "fanout", "--subscribers", "20", "--blocks", "2", "--duration", "500ms"];
-    let args = [&short[..], &["--warmup", "200ms", "--rate", "20", "--out", "r"], more].concat();
-    let ended = ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
+    let args = [&short[..], &["--warmup", "200ms", "--rate", "100", "--out", "r"], more].concat();
+    let ended = bench.run_prepared(&args);
     ended.succeeds();
     let report = json(bench, "r");
     bench.nothing_left();

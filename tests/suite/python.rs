@@ -1,8 +1,8 @@
 //! The article's servers, set up from nothing. Skipped where Python 3 with venv is missing, except in
 //! CI, where that is a failure.
 
-use crate::common::targets::{CACHE, set_up};
-use crate::common::{Bench, ended, json, turn, valid_blocks};
+use crate::common::targets::set_up;
+use crate::common::{Bench, json, turn, valid_blocks};
 use crate::targets::described;
 use std::process::Command;
 
@@ -42,8 +42,7 @@ fn flask_and_websockets_lose_nothing_and_flask_pays_for_connections() {
         "--out",
         "r",
     ];
-    let run =
-        |args: &[&str]| ended(bench.pushbench(args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
+    let run = |args: &[&str]| bench.run_prepared(args);
     run(&[&args[..], &more].concat()).succeeds();
     let report = json(&bench, "r");
     let arms = &report["points"][0]["arms"];

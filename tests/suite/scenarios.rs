@@ -318,7 +318,7 @@ fn ramp_has_steps_and_a_knee() {
 fn fanout_reaches_everybody() {
     let _turn = turn::measuring();
     let bench = Bench::new();
-    let few = ["--subscribers", "10", "--duration", "500ms"];
+    let few = ["--subscribers", "10", "--rate", "100", "--duration", "500ms"];
     let (out, report) = brief(&bench, "fanout", &few);
     assert!(out.contains("10 subscribers, acknowledged by id"), "{out}");
     for arm in arms(&report["points"][0]) {

@@ -2,8 +2,8 @@
 //! each is told what is no event. Skipped where the language is missing, except in CI, where that is a
 //! failure.
 
-use crate::common::targets::{CACHE, set_up};
-use crate::common::{Bench, ended, json, turn};
+use crate::common::targets::set_up;
+use crate::common::{Bench, json, turn};
 use futures_util::{SinkExt as _, StreamExt as _};
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Answered, Matching};
@@ -147,7 +147,7 @@ fn every_event_is_acknowledged(arms: &[&str]) {
     let mut args = vec!["run", "ingest", "--rate", "100", "--blocks", "2", "--duration", "500ms"];
     args.extend(["--warmup", "200ms", "--connections", "8", "--out", "r"]);
     arms.iter().for_each(|arm| args.extend(["--arm", arm]));
-    ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap()).succeeds();
+    bench.run_prepared(&args).succeeds();
     let report = json(&bench, "r");
     for arm in report["points"][0]["arms"].as_array().unwrap() {
         let events = &arm["events"];

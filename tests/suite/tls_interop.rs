@@ -1,8 +1,8 @@
 //! TLS with other programs: other people's servers as targets, nginx before our own, and curl and Python as clients
 //! of our servers. Skipped where such a program is missing, except in CI, where that is a failure.
 
-use crate::common::targets::{CACHE, set_up};
-use crate::common::{Bench, ended, json, turn};
+use crate::common::targets::set_up;
+use crate::common::{Bench, json, turn};
 use crate::one_line::Server;
 use crate::own::{python_is_missing, python_with_websockets, skip, works};
 use crate::targets::described;
@@ -57,7 +57,7 @@ fn serve_tls(arms: &[&str]) {
     let named: Vec<&str> = arms.iter().flat_map(|arm| ["--arm", arm]).collect();
     let pushbench = |args: &[&str]| {
         let args = [args, &named].concat();
-        ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap())
+        bench.run_prepared(&args)
     };
     let short = ["--rate", "100", "--blocks", "2", "--duration", "500ms", "--warmup", "200ms"];
     let reconnecting = ["--connections", "4", "--set", "connections.lifetime=5", "--out", "r"];

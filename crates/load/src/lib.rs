@@ -5,6 +5,7 @@
 pub mod feed;
 mod hello;
 pub mod io;
+mod lead;
 pub mod ledger;
 pub mod long_poll;
 pub mod pipeline;

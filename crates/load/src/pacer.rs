@@ -5,6 +5,7 @@ use crate::assemble::Bursts;
 use crate::cpu_account::{CpuAccount, Meter};
 use crate::fanout;
 use crate::feed::EventQueue;
+use crate::lead::Lead;
 use crate::ledger::Ledger;
 use crate::shard::{ArmOutcome, BlockJob, ShardContext, ShardMessage};
 use crate::tasks::Tasks;
@@ -21,9 +22,6 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
-/// How long before an instant the timer is armed. A virtual machine needs 52–57 µs to wake from
-/// idle whatever the timer slack; armed this early and spun for the rest it is on time.
-const EARLY_NS: u64 = 80_000;
 /// Looking at the sockets and the clock once takes about a microsecond. What took much longer was no
 /// spinning: something else had the CPU.
 const LONGEST_LOOK_NS: u64 = 20_000;
@@ -31,6 +29,7 @@ const LONGEST_LOOK_NS: u64 = 20_000;
 /// The clock of one shard.
 pub struct Pacer {
     timer: Timer,
+    lead: Lead,
     worked: Rc<Cell<bool>>,
     spun: u64,
 }
@@ -38,15 +37,17 @@ pub struct Pacer {
 impl Pacer {
     /// `worked` is set by every other task when it runs, so that spinning is distinguished from work.
     pub fn new(worked: Rc<Cell<bool>>) -> io::Result<Pacer> {
-        Ok(Pacer { timer: Timer::new()?, worked, spun: 0 })
+        Ok(Pacer { timer: Timer::new()?, lead: Lead::new(), worked, spun: 0 })
     }
 
     /// Returns at the instant or as soon after it as the machine allows.
     pub async fn until(&mut self, instant: u64) -> io::Result<()> {
         let mut now = clock::now();
-        if now + EARLY_NS < instant {
-            self.timer.until(instant - EARLY_NS).await?;
+        if now + self.lead.ns() < instant {
+            let armed = instant - self.lead.ns();
+            self.timer.until(armed).await?;
             now = clock::now();
+            self.lead.learn(now.saturating_sub(armed));
         }
         while now < instant {
             self.worked.set(false);

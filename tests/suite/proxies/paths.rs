@@ -1,24 +1,14 @@
 //! Runs whose path has proxies.
 
 use super::{USAGE, programs_are_missing};
-use crate::common::targets::CACHE;
-use crate::common::{Bench, Ended, ended, json, short, turn};
+use crate::common::{Bench, Ended, json, short, turn};
 use crate::publishers::missing;
 use serde_json::Value;
 
 /// A short run, and its first point. `code`: with a line of `[expect]` that failed where a transport does not get through.
 fn measured(bench: &Bench, out: &str, more: &[&str], code: i32) -> (Ended, Value) {
     let args = [&short(more)[..], &["--out", out]].concat();
-    let run = || ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
-    // All blocks may be void on a machine that stalls.
-    let void = |ended: &Ended| ended.out.contains("trust   blocks 0/");
-    let mut ended = run();
-    for _ in 0..2 {
-        if void(&ended) {
-            std::fs::remove_dir_all(bench.path(out)).unwrap();
-            ended = run();
-        }
-    }
+    let ended = bench.run_prepared(&args);
     assert_eq!(ended.code, Some(code), "{}\n{}", ended.out, ended.err);
     let point = json(bench, out)["points"][0].clone();
     bench.nothing_left();
