@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, thin.
 
+mod capacity;
 mod check;
 mod compare;
 mod formats;
@@ -63,6 +64,8 @@ enum Command {
     Reproduce(reproduce::Args),
     /// Try which transport gets through which path: NAT, firewalls, proxies, silence
     Reach(reach::Args),
+    /// Search the highest load at which an objective holds, for each arm
+    Capacity(Box<capacity::Args>),
     /// Validate scenario files and pushbench.toml without starting anything, and say how long a run takes
     Check(check::Args),
     /// Write a pushbench.toml for the program in this directory, or an example that works unchanged
@@ -152,6 +155,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Compare(args) => compare::run(&args).map(|()| 0),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Reach(args) => reach::run(&args),
+        Command::Capacity(args) => capacity::run(&args),
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
@@ -223,6 +227,10 @@ fn stored_run(dir: &Path) -> Result<StoredRun> {
     } else if selftest::is_truth(dir) {
         format!(
             "{shown} is no run, it is a page of the self-test: `pushbench report {shown}` shows it"
+        )
+    } else if capacity::is_capacity(dir) {
+        format!(
+            "{shown} is no run, it is a search for capacities: `pushbench report {shown}` shows it"
         )
     } else if reach::is_matrix(dir) {
         format!("{shown} is no run, it is a matrix of paths: `pushbench report {shown}` shows it")

@@ -65,6 +65,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.dirs.len() == 1 && crate::cli::selftest::is_truth(dir) {
         return crate::cli::selftest::report(dir, name, args.output.as_deref());
     }
+    if args.dirs.len() == 1 && crate::cli::capacity::is_capacity(dir) {
+        return crate::cli::capacity::report(dir, name, args.output.as_deref());
+    }
     if args.dirs.len() == 1 && crate::cli::reach::is_matrix(dir) {
         return crate::cli::reach::report(dir, name, args.output.as_deref());
     }

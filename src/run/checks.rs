@@ -255,7 +255,7 @@ fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Resu
     let at_once = if sliced { request.arms.len() } else { 1 };
     let count = scenario.subscribers.as_ref().map_or(0, |s| s.count);
     let connections = largest_connections(request, scenario);
-    let each = connections_each(request, scenario);
+    let each = connections_each(&request.arms, scenario);
     // A subscriber that may have to return also needs a timer.
     let moves = |s: &Subscribers| s.stay.is_some() || s.backoff.is_some();
     let timers = usize::from(scenario.subscribers.as_ref().is_some_and(moves));

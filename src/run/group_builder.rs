@@ -154,7 +154,7 @@ impl GroupBuilder<'_> {
 }
 
 /// The same with built-in receivers that keep its guarantee and have its faults.
-fn receiving(mut group: TrialGroup) -> TrialGroup {
+pub(super) fn receiving(mut group: TrialGroup) -> TrialGroup {
     for arm in &mut group.arms {
         let manifest = arm.manifest.clone();
         arm.manifest = manifest.receiving(&group.guarantee, &group.faults, group.seed);

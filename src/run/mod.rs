@@ -207,10 +207,10 @@ impl RunRecords<'_> {
 }
 
 /// Connections per subscriber in the arm that needs most.
-fn connections_each(request: &Request, scenario: &Scenario) -> usize {
+pub(crate) fn connections_each(arms: &[Arm], scenario: &Scenario) -> usize {
     let acknowledged = scenario.subscribers.as_ref().is_some_and(|s| s.acknowledged);
     let each = |a: &Arm| a.spec.transport.connections_each(acknowledged, a.spec.has(ArmOption::H2));
-    request.arms.iter().map(each).max().unwrap_or(1)
+    arms.iter().map(each).max().unwrap_or(1)
 }
 
 /// Connections and unanswered events each for an arm, as `ArmSpec::slots` has them.
@@ -263,7 +263,7 @@ fn most_planned(scenario: &Scenario) -> usize {
 
 /// What each arm does with a few of the first point's events. A target that acknowledges none of them
 /// is not measured.
-fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
+pub(crate) fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
     let Some(point) = request.question.points.first() else { return Ok(Vec::new()) };
     let subjects: Vec<verify::Subject<'_>> = request.arms.iter().map(Arm::subject).collect();
     let template = Template::of(&point.scenario);

@@ -3,7 +3,7 @@
 use crate::run::arms;
 use crate::run::arms::Arm;
 use crate::run::block_tally::{BlockTally, ENOUGH_BLOCKS};
-use crate::run::group_builder::GroupBuilder;
+use crate::run::group_builder::{GroupBuilder, receiving};
 use crate::run::sizing::{AutoSizing, sizing_line};
 use crate::run::{
     Progress, Request, RunRecords, connections_each, most_planned, of_blocks, slots,
@@ -87,7 +87,7 @@ impl<'a> PointRun<'a> {
             progress.advance(PILOT);
         }
         check_pilots(&builder, &pilots)?;
-        let each = connections_each(request, scenario);
+        let each = connections_each(&request.arms, scenario);
         // The queue of a stuck subscriber grows in wall-clock time.
         let design = match request.arms.iter().any(Arm::stuck) {
             true => Design::Sequential,
@@ -205,6 +205,20 @@ pub(crate) fn single(request: &Request, scenario: &Scenario) -> TrialGroup {
     let (path, template) = (scenario.path.clone(), Template::of(scenario));
     let builder = GroupBuilder { request, index: 0, scenario, path, template };
     builder.alone(0, scenario.load.clone(), request.seed)
+}
+
+/// Measures a request's only arm once, alone; the trial is judged.
+pub(crate) fn measure_alone(
+    request: &Request,
+    number: usize,
+    context: &ExecutionContext<'_>,
+    progress: &mut dyn Progress,
+) -> Result<FinishedTrial> {
+    let scenario = &request.question.points[0].scenario;
+    let mut group = receiving(single(request, scenario));
+    group.place = (0, number, 0);
+    let finished = measure(&group, context, progress)?.pop();
+    finished.ok_or_else(|| Error::harness("no record of a trial: please report it"))
 }
 
 /// The fault that a trial reports most often.

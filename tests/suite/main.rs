@@ -10,6 +10,7 @@ mod bad_input;
 mod baselines;
 mod blocks;
 mod browser;
+mod capacity;
 mod check;
 mod compression;
 mod compression_interop;

@@ -49,6 +49,11 @@ pub fn cut_queue(trial: &Trial) -> Option<String> {
     })
 }
 
+/// The reason where subscribers received nothing.
+pub(crate) const NOTHING_DELIVERED: &str = "no event was delivered";
+/// The reason where the target acknowledged nothing.
+pub(crate) const NOTHING_ACKNOWLEDGED: &str = "no event was acknowledged";
+
 /// How the reason begins where slices cut a queue.
 pub const CUT_QUEUE: &str = "slices cut the queue";
 
@@ -96,7 +101,7 @@ fn reasons(trial: &Trial) -> Vec<String> {
         let was_open = trial.path.is_some() && deliveries.warmup.received > 0;
         let is_a_result = was_open || is_stopped_by_proxies(trial) || is_broken(trial);
         if deliveries.measured.received == 0 && !is_a_result {
-            reasons.push("no event was delivered".to_owned());
+            reasons.push(NOTHING_DELIVERED.to_owned());
         }
         if let Some(quiet) = fanout.quiet.filter(|q| q.unsettled > 0) {
             reasons.push(format!(
@@ -118,7 +123,7 @@ fn reasons(trial: &Trial) -> Vec<String> {
     }
     let is_a_result = is_stopped_by_proxies(trial) || is_broken(trial);
     if trial.account.measured.acknowledged == 0 && !is_a_result {
-        reasons.push("no event was acknowledged".to_owned());
+        reasons.push(NOTHING_ACKNOWLEDGED.to_owned());
     }
     reasons.extend(trial.path.as_ref().and_then(lost_count));
     for proxy in trial.path.iter().flat_map(|path| &path.proxies) {

@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 pub mod arm;
+pub mod capacity;
 pub mod cpu_list;
 pub mod error;
 pub mod event;

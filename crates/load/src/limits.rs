@@ -24,6 +24,11 @@ pub fn check_descriptors(limit: u64, connections: usize, arms_at_once: usize) ->
     )))
 }
 
+/// Connections to one target that a limit of descriptors allows.
+pub fn connections(limit: u64) -> u64 {
+    limit.saturating_sub(OTHER_DESCRIPTORS)
+}
+
 /// What a subscriber takes at most: both ends' buffers and the kernel's for two sockets. Measured: 10 to
 /// 35 KiB in the target, 4 to 10 in the driver.
 const SUBSCRIBER_BYTES: u64 = 96 * 1024;

@@ -4,6 +4,7 @@
 
 pub mod accuracy;
 pub mod bencher;
+pub mod capacity;
 mod certainty;
 pub mod chart;
 mod conditions;

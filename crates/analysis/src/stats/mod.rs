@@ -46,6 +46,25 @@ impl Interval {
     }
 }
 
+/// The slope of a line through points by least squares, with its interval; `None` of fewer than three points, or of
+/// points at one place.
+pub fn slope(points: &[(f64, f64)], confidence: f64) -> Option<Interval> {
+    let n = points.len() as f64;
+    let x_mean = mean(&points.iter().map(|(x, _)| *x).collect::<Vec<_>>())?;
+    let y_mean = mean(&points.iter().map(|(_, y)| *y).collect::<Vec<_>>())?;
+    let squares: f64 = points.iter().map(|(x, _)| (x - x_mean).powi(2)).sum();
+    if points.len() < 3 || squares <= 0.0 {
+        return None;
+    }
+    let products: f64 = points.iter().map(|(x, y)| (x - x_mean) * (y - y_mean)).sum();
+    let estimate = products / squares;
+    let residuals: f64 =
+        points.iter().map(|(x, y)| (y - y_mean - estimate * (x - x_mean)).powi(2)).sum();
+    let error = (residuals / (n - 2.0) / squares).sqrt();
+    let t = StudentsT::new(0.0, 1.0, n - 2.0).ok()?.inverse_cdf(0.5 + confidence / 2.0);
+    Some(Interval { estimate, low: estimate - t * error, high: estimate + t * error })
+}
+
 /// Arithmetic mean; `None` of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)

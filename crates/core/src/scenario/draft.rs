@@ -101,6 +101,7 @@ pub struct Draft {
     pub slice: Option<Duration>,
     pub matters: Matters,
     pub expect: Vec<Expectation>,
+    pub objective: Vec<Expectation>,
     /// Where relative payload paths begin.
     pub folder: PathBuf,
 }
@@ -146,6 +147,7 @@ impl Draft {
             slice: None,
             matters: Matters { latency: Duration::from_millis(1), cpu: 0.05, throughput: 0.05 },
             expect: Vec::new(),
+            objective: Vec::new(),
             folder,
         }
     }
@@ -219,6 +221,7 @@ impl Draft {
                 matters: self.matters,
             },
             expect: self.expect,
+            objective: self.objective,
         })
     }
 

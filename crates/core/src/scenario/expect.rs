@@ -3,7 +3,6 @@
 use crate::record::metrics;
 use crate::record::metrics::Unit;
 use crate::scenario::Expectation;
-use crate::scenario::draft::Draft;
 use crate::scenario::kind::{Kind as _, Length, Number};
 use crate::scenario::raw::Raw;
 use serde_json::Value as Json;
@@ -72,14 +71,14 @@ impl Figure {
         if self.unit == Unit::Nanoseconds { TIME.schema() } else { self.number().schema() }
     }
 
-    /// Adds its limit to a draft.
-    pub fn apply(&self, draft: &mut Draft, raw: &Raw) -> Result<(), String> {
+    /// Adds its limit to the lines of a table, in place of an earlier one.
+    pub(super) fn limit(&self, lines: &mut Vec<Expectation>, raw: &Raw) -> Result<(), String> {
         let limit = match self.unit {
             Unit::Nanoseconds => TIME.read(raw)?.as_nanos() as f64,
             _ => self.number().read(raw)?,
         };
-        draft.expect.retain(|e| e.what != self.name);
-        draft.expect.push(Expectation { what: self.name.to_owned(), limit });
+        lines.retain(|e| e.what != self.name);
+        lines.push(Expectation { what: self.name.to_owned(), limit });
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use crate::origin::Origin;
 use crate::scenario::draft::{Draft, Wrong};
 use crate::scenario::expect;
 use crate::scenario::keys;
+use crate::scenario::objective;
 use crate::scenario::parse;
 use crate::scenario::parse::Entry;
 use crate::scenario::raw::Raw;
@@ -193,15 +194,25 @@ fn axis(entry: &Entry) -> Result<Axis> {
 fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<()> {
     let wrong =
         |why: String| origin.error(format!("key \"{path}\": value {}: {why}", value.shown()));
+    let unknown = |table: &str, what: &str, names: Vec<&str>| {
+        let hint = did_you_mean(what, names.iter().copied());
+        origin.error(format!("[{table}] has no \"{what}\"{hint}; there are {}", names.join(", ")))
+    };
     if let Some(what) = path.strip_prefix("expect.") {
         let figures = expect::figures();
-        let figure = figures.iter().find(|f| f.name == what).ok_or_else(|| {
-            let names: Vec<&str> = figures.iter().map(|f| f.name).collect();
-            let hint = did_you_mean(what, names.iter().copied());
-            origin
-                .error(format!("[expect] has no \"{what}\"{hint}; there are {}", names.join(", ")))
-        })?;
-        return figure.apply(draft, value).map_err(wrong);
+        let figure = figures
+            .iter()
+            .find(|f| f.name == what)
+            .ok_or_else(|| unknown("expect", what, figures.iter().map(|f| f.name).collect()))?;
+        return figure.limit(&mut draft.expect, value).map_err(wrong);
+    }
+    if let Some(what) = path.strip_prefix("objective.") {
+        let figures = objective::figures();
+        let figure = figures
+            .iter()
+            .find(|f| f.name == what)
+            .ok_or_else(|| unknown("objective", what, figures.iter().map(|f| f.name).collect()))?;
+        return figure.limit(&mut draft.objective, value).map_err(wrong);
     }
     let key = keys::named(path).ok_or_else(|| {
         let hint = did_you_mean(path, keys::paths());

@@ -13,6 +13,7 @@ mod guarantee;
 pub mod keys;
 mod kind;
 mod load;
+pub mod objective;
 mod parse;
 pub mod path;
 mod pattern;
@@ -291,12 +292,12 @@ pub struct Matters {
     pub throughput: f64,
 }
 
-/// One line of `[expect]`: the named figure of every arm must not exceed the limit.
+/// One line of `[expect]` or of `[objective]`: the named figure of every arm must not exceed the limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
     /// A outcome (`lost`, `failed`, `timed_out`) or a metric of the registry (`response.p99`).
     pub what: String,
-    /// Upper limit (for `throughput`: lower), in the figure's own unit (events, ns, events/s).
+    /// Upper limit (lower where more is better), in the figure's own unit (events, ns, events/s).
     pub limit: f64,
 }
 
@@ -352,6 +353,9 @@ pub struct Scenario {
     pub compare: Compare,
     /// `[expect]`
     pub expect: Vec<Expectation>,
+    /// `[objective]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objective: Vec<Expectation>,
 }
 
 impl Scenario {

@@ -20,7 +20,7 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "load",
     "connections",
     "payload",
@@ -36,6 +36,7 @@ const SECTIONS: [&str; 16] = [
     "compare",
     "compare.matters",
     "expect",
+    "objective",
     "sweep",
 ];
 
@@ -55,7 +56,7 @@ fn collect(
     found: &mut Vec<Entry>,
 ) -> Result<()> {
     let below = |section: &str| prefix.split('.').next() == Some(section);
-    let in_expect_or_sweep = below("expect") || below("sweep");
+    let has_paths = below("expect") || below("objective") || below("sweep");
     for (key, value) in table {
         let path = match prefix {
             "" => key.get_ref().to_string(),
@@ -67,13 +68,13 @@ fn collect(
             DeValue::Table(inner) if SECTIONS.contains(&path.as_str()) => {
                 collect(inner, &path, place, found)?;
             }
-            DeValue::Table(inner) if inner.is_empty() && in_expect_or_sweep => {
+            DeValue::Table(inner) if inner.is_empty() && has_paths => {
                 return Err(origin.error(format!(
                     "key \"{path}\": this is an empty table: write one value, or leave it out"
                 )));
             }
             // `expect.response.p99` and a sweep's dotted keys without quotes.
-            DeValue::Table(inner) if in_expect_or_sweep => {
+            DeValue::Table(inner) if has_paths => {
                 collect(inner, &path, place, found)?;
             }
             DeValue::Table(_) if crate::scenario::keys::named(&path).is_some() => {

@@ -5,6 +5,7 @@ use crate::scenario::expect;
 use crate::scenario::keys;
 use crate::scenario::keys::Key;
 use crate::scenario::load::MOST_POINTS;
+use crate::scenario::objective;
 use serde_json::{Map, Value as Json, json};
 
 /// The whole schema.
@@ -15,6 +16,7 @@ pub fn schema() -> Json {
         insert(&mut root, key);
     }
     root["properties"]["expect"] = expectations();
+    root["properties"]["objective"] = objectives();
     root["properties"]["sweep"] = sweep();
     root
 }
@@ -69,6 +71,16 @@ fn described(key: &Key) -> Json {
 fn expectations() -> Json {
     let mut all = section("Figures of every arm that must not be worse than this");
     for figure in expect::figures() {
+        let mut schema = figure.schema();
+        schema["description"] = json!(format!("{}: {}", figure.about, figure.takes()));
+        all["properties"][figure.name] = schema;
+    }
+    all
+}
+
+fn objectives() -> Json {
+    let mut all = section("The promise that `pushbench capacity` searches the highest load for");
+    for figure in objective::figures() {
         let mut schema = figure.schema();
         schema["description"] = json!(format!("{}: {}", figure.about, figure.takes()));
         all["properties"][figure.name] = schema;

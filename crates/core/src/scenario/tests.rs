@@ -89,7 +89,7 @@ fn unknown_names_are_told_the_nearest() {
 }
 
 /// Text, place, and what the message must say.
-const REFUSED: [(&str, &str, &str); 36] = [
+const REFUSED: [(&str, &str, &str); 39] = [
     ("[load]\nrate = -5\n", ":2:1", "negative"),
     ("[load]\nrate = 0\n", ":2:1", "more than 0"),
     ("[load]\nrate = nan\n", ":2:1", "infinite"),
@@ -116,6 +116,13 @@ const REFUSED: [(&str, &str, &str); 36] = [
     ("[load]\nrate = 5\n[payload]\nbytes = 10\n", ":4:1", "from 58 to"),
     ("[load]\nrate = 5\n[payload]\nfile = \"gone.json\"\n", ":4:1", "gone.json"),
     ("[load]\nrate = 5\n[expect]\nlosst = 0\n", ":4:1", "did you mean \"lost\""),
+    (
+        "[load]\nrate = 5\n[objective]\n\"response.p9\" = \"5ms\"\n",
+        ":4:1",
+        "did you mean \"response.p90\"",
+    ),
+    ("[load]\nrate = 5\n[objective]\nreach = \"120%\"\n", ":4:", "at most 100%"),
+    ("[load]\nrate = 5\n[objective]\nlost = 0\n", ":4:1", "[objective] has no \"lost\""),
     ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = []\n", ":4:1", "at least one value"),
     ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [5, \"fast\"]\n", ":4:19", "bare number"),
     ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [5, 0]\n", ":4:19", "more than 0"),

@@ -48,12 +48,27 @@ pub struct Look {
 
 /// One for each arm.
 pub fn looks(arms: &[ArmFigures]) -> Vec<Look> {
-    let look = |(arm, a): (usize, &ArmFigures)| {
-        let transport = COLOURS.iter().position(|c| *c == a.transport);
-        let before = arms[..arm].iter().filter(|b| b.transport == a.transport).count();
+    let named = arms.iter().map(|a| (a.arm.as_str(), a.transport.as_str()));
+    of_transports(&named.collect::<Vec<_>>())
+}
+
+/// One for each arm, of which the name alone is known.
+pub(crate) fn of_names(arms: &[String]) -> Vec<Look> {
+    let transport = |arm: &str| arm.split(['+', '@']).next().unwrap_or_default().to_owned();
+    let named: Vec<(&str, String)> =
+        arms.iter().map(|arm| (arm.as_str(), transport(arm))).collect();
+    of_transports(
+        &named.iter().map(|(arm, transport)| (*arm, transport.as_str())).collect::<Vec<_>>(),
+    )
+}
+
+fn of_transports(arms: &[(&str, &str)]) -> Vec<Look> {
+    let look = |(arm, (name, own)): (usize, &(&str, &str))| {
+        let transport = COLOURS.iter().position(|c| c == own);
+        let before = arms[..arm].iter().filter(|(_, other)| other == own).count();
         Look {
             arm,
-            name: a.arm.clone(),
+            name: (*name).to_owned(),
             colour: transport.map_or("other", |t| COLOURS[t]),
             shape: transport.unwrap_or(COLOURS.len()),
             dash: before % DASHES,

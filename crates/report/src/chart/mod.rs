@@ -1,6 +1,7 @@
 //! The charts of a run, each by a name: drawn as SVG, with a text and a table that say the same.
 
 mod bars;
+pub(crate) mod capacity;
 mod costs;
 pub(super) mod forest;
 mod freshness;
