@@ -8,7 +8,7 @@ use pushbench_analysis::compare::{Report, ranking};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::{METRICS, Metric};
-use pushbench_core::record::run::Seconds;
+use pushbench_core::record::run::{Seconds, StoredRun};
 use pushbench_core::suggest::did_you_mean;
 use pushbench_host::console::error_line;
 use pushbench_host::results_store::{self, write_atomically};
@@ -33,6 +33,10 @@ pub struct Args {
     /// Sorts tables of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]
     sort: Option<String>,
+    /// Prices the figures: core_hour, gib_hour, egress_gib, request_million, connection_minute_million, message_million,
+    /// currency; or example, example-serverless
+    #[arg(long = "price", value_name = "KEY=VALUE")]
+    prices: Vec<String>,
     /// Writes to this file; - is standard output; a format with several files takes a directory
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -56,19 +60,28 @@ pub fn run(args: &Args) -> Result<()> {
         (None, 1) => Format::Text.name(),
         (None, _) => Format::Html.name(),
     };
-    if args.dirs.len() == 1 && crate::gate::record::is_gate(dir) {
+    let shown = [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Csv];
+    if !args.prices.is_empty() && !shown.iter().any(|f| f.name() == name) {
+        return Err(Error::usage(format!(
+            "--price: {name} shows no cost; write --format {}",
+            shown.map(Format::name).join(", ")
+        )));
+    }
+    // Only a run has a cost: with prices anything else is refused where it is read as one.
+    let may_be_other = args.dirs.len() == 1 && args.prices.is_empty();
+    if may_be_other && crate::gate::record::is_gate(dir) {
         return crate::cli::gate::report(dir, name, args.output.as_deref());
     }
-    if args.dirs.len() == 1 && crate::gate::qualify::is_qualification(dir) {
+    if may_be_other && crate::gate::qualify::is_qualification(dir) {
         return crate::cli::qualify::report(dir, name, args.output.as_deref());
     }
-    if args.dirs.len() == 1 && crate::cli::selftest::is_truth(dir) {
+    if may_be_other && crate::cli::selftest::is_truth(dir) {
         return crate::cli::selftest::report(dir, name, args.output.as_deref());
     }
-    if args.dirs.len() == 1 && crate::cli::capacity::is_capacity(dir) {
+    if may_be_other && crate::cli::capacity::is_capacity(dir) {
         return crate::cli::capacity::report(dir, name, args.output.as_deref());
     }
-    if args.dirs.len() == 1 && crate::cli::reach::is_matrix(dir) {
+    if may_be_other && crate::cli::reach::is_matrix(dir) {
         return crate::cli::reach::report(dir, name, args.output.as_deref());
     }
     let Some(format) = ALL.into_iter().find(|f| f.name() == name) else {
@@ -111,7 +124,7 @@ fn of_runs(args: &Args, format: Format) -> Result<()> {
 }
 
 fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<()> {
-    let stored = stored_run(&args.dirs[0])?;
+    let stored = priced(&args.dirs[0], args)?;
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
     if let (Format::Text, None) = (format, &args.output) {
@@ -131,12 +144,22 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
     }
 }
 
+/// A stored run, at the prices of `--price` above its own.
+fn priced(dir: &Path, args: &Args) -> Result<StoredRun> {
+    let mut run = stored_run(dir)?;
+    for point in &mut run.header.points {
+        let own = std::mem::take(&mut point.scenario.price);
+        point.scenario.price = own.with(&args.prices)?;
+    }
+    Ok(run)
+}
+
 /// The records of each directory, as the page shows them.
 fn sources(args: &Args, sort: Option<&'static Metric>) -> Result<Vec<Source>> {
     let file = args.output.as_ref().filter(|file| file.as_os_str() != "-");
     let beside = file.map(|file| file.parent().unwrap_or(Path::new("")));
     let source = |dir: &PathBuf| {
-        let run = stored_run(dir)?;
+        let run = priced(dir, args)?;
         let mut report = compare::compare(&run);
         ranking::sort(&mut report, sort);
         if let Some(message) = table::incomplete(&report) {

@@ -164,6 +164,16 @@ pub fn count(n: f64) -> String {
     }
 }
 
+/// An amount of money in three significant digits: `0.00123`, `12.3`, `1234`.
+pub fn money(amount: f64) -> String {
+    let magnitude = amount.abs();
+    let decimals = match magnitude > 0.0 {
+        true => (2.0 - magnitude.log10().floor()).clamp(0.0, 12.0) as usize,
+        false => 0,
+    };
+    minus(amount, format!("{magnitude:.decimals$}"))
+}
+
 /// Bytes in their best unit: `512 B`, `64 KiB`, `1.50 MiB`.
 pub fn bytes(n: f64) -> String {
     let (factor, unit) = match n {

@@ -183,6 +183,8 @@ impl QuietPeriod {
             bytes_in: now.bytes_in - self.totals.bytes_in,
             bytes_out: now.bytes_out - self.totals.bytes_out,
             pings: now.pings - self.totals.pings,
+            reads: Some(now.reads - self.totals.reads),
+            requests: Some(now.requests - self.totals.requests),
             connections: now.connections,
             unsettled: self.totals.unsettled,
         }

@@ -15,6 +15,7 @@ struct Row<'a> {
     setting: &'a str,
     arm: &'a ArmFigures,
     trial: &'a Trial,
+    cost: Option<f64>,
 }
 
 struct Column {
@@ -25,13 +26,15 @@ struct Column {
 /// The whole table, pilots and voided trials included.
 pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     let trials = || evidence.points.iter().flat_map(|found| &found.trials);
-    let columns = columns(trials().any(|t| t.guarantee.is_some()));
+    let prices = report.points.iter().any(|p| !p.prices.is_empty());
+    let columns = columns(trials().any(|t| t.guarantee.is_some()), prices);
     let mut csv = csv::Writer::from_writer(Vec::new());
     let written = "writing to memory does not fail";
     csv.write_record(columns.iter().map(|c| &c.name)).expect(written);
     for (point, found) in report.points.iter().zip(&evidence.points) {
         let setting = table::setting(point);
-        for row in found.trials.iter().filter_map(|trial| row(report, point, &setting, trial)) {
+        let rows = found.trials.iter().zip(&found.costs);
+        for row in rows.filter_map(|(trial, cost)| row(report, point, &setting, trial, *cost)) {
             csv.write_record(columns.iter().map(|c| (c.cell)(&row))).expect(written);
         }
     }
@@ -43,12 +46,13 @@ fn row<'a>(
     point: &'a Point,
     setting: &'a str,
     trial: &'a Trial,
+    cost: Option<f64>,
 ) -> Option<Row<'a>> {
-    Some(Row { report, setting, arm: point.arms.get(trial.arm)?, trial })
+    Some(Row { report, setting, arm: point.arms.get(trial.arm)?, trial, cost })
 }
 
-/// Those of a guarantee and of faults where a trial has one.
-fn columns(guarantee: bool) -> Vec<Column> {
+/// Those of a guarantee and of faults where a trial has one, those of costs where there are prices.
+fn columns(guarantee: bool, prices: bool) -> Vec<Column> {
     let mut all = Columns(Vec::new());
     all.identity();
     all.judgement();
@@ -61,6 +65,9 @@ fn columns(guarantee: bool) -> Vec<Column> {
     all.layers();
     if guarantee {
         all.guarantee();
+    }
+    if prices {
+        all.cost();
     }
     all.0
 }
@@ -85,6 +92,16 @@ struct Columns(Vec<Column>);
 impl Columns {
     fn add(&mut self, name: impl Into<String>, cell: impl Fn(&Row<'_>) -> String + 'static) {
         self.0.push(Column { name: name.into(), cell: Box::new(cell) });
+    }
+
+    fn cost(&mut self) {
+        let of = |r: &Row<'_>| r.arm.cost.as_ref().map_or("", |cost| cost.of.name());
+        self.add("cost_of", move |r| of(r).to_owned());
+        self.add("cost", |r| r.cost.map_or(String::new(), |cost| cost.to_string()));
+        self.add("cost_prices", |r| {
+            let prices = r.report.points.iter().map(|p| &p.prices).find(|p| !p.is_empty());
+            prices.map_or("", |p| if p.example { "example" } else { "own" }).to_owned()
+        });
     }
 
     /// TLS handshakes, encryption and signatures.
@@ -279,7 +296,7 @@ mod tests {
 
     #[test]
     fn columns_have_one_name_each_and_times_their_unit() {
-        let columns = columns(true);
+        let columns = columns(true, true);
         let names: std::collections::BTreeSet<&str> =
             columns.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names.len(), columns.len());

@@ -8,6 +8,7 @@ pub mod capacity;
 mod certainty;
 pub mod chart;
 mod conditions;
+mod cost;
 pub mod csv;
 mod duplex;
 mod fanout;

@@ -1,7 +1,7 @@
 //! The report for a pull request or a design document: verdict, table and trust; details are folded.
 
 use crate::visible::line;
-use crate::{certainty, conditions, guarantee, layers, notes, overview, path, table, text};
+use crate::{certainty, conditions, cost, guarantee, layers, notes, overview, path, table, text};
 use pushbench_analysis::compare::evidence::Evidence;
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::machine::NOT_RECORDED;
@@ -55,6 +55,10 @@ fn section(out: &mut String, point: &Point) {
     }
     grid(out, &table::strata(point), 1);
     grid(out, &layers::grid(point), 2);
+    grid(out, &cost::grid(point), 1);
+    for note in cost::notes(point) {
+        let _ = writeln!(out, "{}\n", paragraph(&note));
+    }
     for e in point.expectations.iter().filter(|e| e.outcome != Outcome::Met) {
         let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
         let failed = e.outcome == Outcome::Failed;

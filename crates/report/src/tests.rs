@@ -140,6 +140,8 @@ pub(crate) fn idled() -> StoredRun {
             bytes_in: 600,
             bytes_out: 600,
             pings: 50,
+            reads: Some(50),
+            requests: Some(0),
             connections: 50,
             unsettled: 0,
         });

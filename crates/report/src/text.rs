@@ -6,7 +6,7 @@ use crate::layout::{ALARM, BOLD, CAUTION};
 use crate::table;
 use crate::table::Row;
 use crate::visible::{line, visible};
-use crate::{conditions, guarantee, idle, layers, notes, overview, path};
+use crate::{conditions, cost, guarantee, idle, layers, notes, overview, path};
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::{ArmFigures, Point, Report};
 use pushbench_core::scenario::Flow;
@@ -70,6 +70,15 @@ pub fn point(point: &Point, look: Look) -> String {
     if !costs.is_empty() {
         costs.iter_mut().flatten().for_each(|cell| *cell = line(cell));
         out.push_str(&layout::table(&costs, 2, 0, look));
+        out.push('\n');
+    }
+    let mut money = cost::grid(point);
+    if !money.is_empty() {
+        money.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+        out.push_str(&layout::table(&money, 1, 0, look));
+        for note in cost::notes(point) {
+            out.push_str(&look.wrap(&line(&note), 2));
+        }
         out.push('\n');
     }
     if let Some(how) = conditions::cpu_design([point]) {

@@ -1,5 +1,6 @@
 //! One arm's figures as a structure.
 
+use crate::compare::cost::Cost;
 use crate::compare::duplex::CallbackFigures;
 use crate::compare::fanout::FanoutFigures;
 use crate::compare::guarantee::{GuaranteeCounts, GuaranteeFigures};
@@ -91,6 +92,9 @@ pub struct ArmFigures {
     pub time_line: Vec<Second>,
     /// How easy its program is to write; `null` for the built-in servers.
     pub ease: Option<Ease>,
+    /// What it costs at the prices of the scenario; left out without prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// A proxy on the path.
@@ -194,7 +198,7 @@ pub struct Backlog {
 }
 
 /// A ratio with its interval.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ratio {
     /// Geometric mean over blocks.
     pub ratio: f64,

@@ -73,7 +73,7 @@ pub(crate) fn arms_of_both(p: &PointHeader, q: &PointHeader) -> Vec<(usize, usiz
 fn scenario_differences(a: &Scenario, b: &Scenario) -> Vec<Difference> {
     let keys = |s: &Scenario| serde_json::to_value(s).map(|v| flat(&v)).unwrap_or_default();
     let mut found = key_differences("", keys(a), keys(b));
-    found.retain(|d| !NO_MATTER.contains(&d.what.as_str()));
+    found.retain(|d| !NO_MATTER.contains(&d.what.as_str()) && !d.what.starts_with("price."));
     found
 }
 

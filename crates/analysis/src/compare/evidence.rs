@@ -3,7 +3,7 @@
 
 use crate::compare::blocks::{OverBlocks, over_blocks};
 use crate::compare::figures::merged;
-use crate::compare::{Report, Trials, machine};
+use crate::compare::{Report, Trials, cost, machine};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::interval_log::Logged;
 use pushbench_core::record::metrics::SAMPLES_BEYOND;
@@ -31,6 +31,8 @@ pub struct Evidence<'a> {
 pub struct PointEvidence<'a> {
     /// Every trial, pilots and voided ones included, in the order they ended.
     pub trials: Vec<&'a Trial>,
+    /// What each of them comes to at the prices of the scenario; `None` of pilots and without prices.
+    pub costs: Vec<Option<f64>>,
     /// From the first trial's begin to the last one's end.
     pub took: Duration,
     /// The arms, in the report's order.
@@ -96,7 +98,10 @@ pub fn evidence<'a>(run: &'a StoredRun, report: &Report, seconds: &Seconds) -> E
             }
         };
         let mine: Vec<&Trial> = run.trials.iter().filter(|t| t.point == index).collect();
-        PointEvidence { arms: (0..trials.arms).map(arm).collect(), took: took(&mine), trials: mine }
+        let costs =
+            mine.iter().map(|t| cost::of_trial(&header.points[index], t, &trials)).collect();
+        let arms = (0..trials.arms).map(arm).collect();
+        PointEvidence { arms, took: took(&mine), trials: mine, costs }
     };
     Evidence {
         command: &header.command,

@@ -119,6 +119,7 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         first_over_last: strata::first_over_last(&valid),
         time_line: time_line(&valid),
         ease: header.ease.clone(),
+        cost: None,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod charts;
 mod comparability;
 pub mod completeness;
 pub mod conduct;
+pub mod cost;
 pub mod decide;
 mod delayed_ack;
 pub mod duplex;
@@ -52,6 +53,7 @@ pub mod verdicts;
 pub mod verified;
 
 pub use arm::*;
+pub use cost::Cost;
 pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
 pub use guarantee::GuaranteeFigures;
@@ -128,8 +130,9 @@ impl<'a> Trials<'a> {
 fn point(run: &StoredRun, index: usize) -> Point {
     let header = &run.header.points[index];
     let trials = Trials::of(run, index);
-    let arms: Vec<ArmFigures> =
+    let mut arms: Vec<ArmFigures> =
         (0..trials.arms).map(|a| figures::arm(header, a, &trials)).collect();
+    cost::add(header, &mut arms, &trials);
     let comparisons = decide::all(header, &arms, &trials);
     let validity = trust::validity(run, index, &trials, &arms, &comparisons);
     let expectations = expect::judge(&header.scenario.expect, &arms, &trials);
@@ -137,6 +140,7 @@ fn point(run: &StoredRun, index: usize) -> Point {
     let sentences = sentence::closing(header, &arms, (&comparisons, &layers), &trials);
     Point {
         setting: header.setting.clone(),
+        prices: header.scenario.price.clone(),
         design: figures::design(&run.header, index, &trials),
         parity: parity::parity(header, &run.header.findings, &trials),
         arms,

@@ -6,7 +6,7 @@ use crate::compare::{
 use pushbench_core::guarantee::Guarantee;
 use pushbench_core::record::sizing::Sizing;
 use pushbench_core::scenario::{
-    Content, Faults, Flow, PathSettings, Questions, Setting, Subscribers,
+    Content, Faults, Flow, PathSettings, Prices, Questions, Setting, Subscribers,
 };
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -40,6 +40,9 @@ pub struct Report {
 pub struct Point {
     /// The swept keys; empty without a sweep.
     pub setting: Setting,
+    /// What resources and services cost; left out without prices.
+    #[serde(skip_serializing_if = "Prices::is_empty")]
+    pub prices: Prices,
     /// Scenario and design, for the heading.
     pub design: Design,
     /// The arms; the first is the baseline.

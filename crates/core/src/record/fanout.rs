@@ -53,6 +53,12 @@ pub struct Quiet {
     pub bytes_out: u64,
     /// Pings that came to them; each was answered by the time the next one came.
     pub pings: u64,
+    /// Reads of subscribers that brought something; unknown in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<u64>,
+    /// Requests that subscribers made; unknown in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
     /// Connections that were open at its end.
     pub connections: u64,
     /// Deliveries of the event before it that were still on their way when it began.

@@ -6,8 +6,8 @@ use crate::scenario::raw::plain;
 use crate::scenario::shape::{Process, Shape};
 use crate::scenario::{
     Blocks, Compare, Compression, Connections, Content, DesignChoice, Expectation, Faults, Flow,
-    Lifetime, Load, Matters, Payload, Questions, ReadText, Scenario, Subscribers, TlsSettings,
-    payload,
+    Lifetime, Load, Matters, Payload, Prices, Questions, ReadText, Scenario, Subscribers,
+    TlsSettings, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -102,6 +102,7 @@ pub struct Draft {
     pub matters: Matters,
     pub expect: Vec<Expectation>,
     pub objective: Vec<Expectation>,
+    pub price: Prices,
     /// Where relative payload paths begin.
     pub folder: PathBuf,
 }
@@ -148,6 +149,7 @@ impl Draft {
             matters: Matters { latency: Duration::from_millis(1), cpu: 0.05, throughput: 0.05 },
             expect: Vec::new(),
             objective: Vec::new(),
+            price: Prices::default(),
             folder,
         }
     }
@@ -222,6 +224,7 @@ impl Draft {
             },
             expect: self.expect,
             objective: self.objective,
+            price: self.price,
         })
     }
 

@@ -191,7 +191,7 @@ fn axis(entry: &Entry) -> Result<Axis> {
     Ok(Axis { key, values: entry.values.clone(), origin: entry.origin.clone() })
 }
 
-fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<()> {
+pub(super) fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<()> {
     let wrong =
         |why: String| origin.error(format!("key \"{path}\": value {}: {why}", value.shown()));
     let unknown = |table: &str, what: &str, names: Vec<&str>| {

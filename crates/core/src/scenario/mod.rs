@@ -18,6 +18,7 @@ mod parse;
 pub mod path;
 mod pattern;
 pub mod payload;
+pub mod price;
 mod raw;
 pub mod schema;
 mod shape;
@@ -29,6 +30,7 @@ pub use fanout::{Delivering, Recipients, Subscribers};
 pub use faults::Faults;
 pub use load::{Override, Point, Question, ReadText, Source, load, read, shipped};
 pub use path::PathSettings;
+pub use price::Prices;
 
 use crate::guarantee::Guarantee;
 use crate::units::nanos;
@@ -356,6 +358,9 @@ pub struct Scenario {
     /// `[objective]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objective: Vec<Expectation>,
+    /// `[price]`
+    #[serde(default, skip_serializing_if = "Prices::is_empty")]
+    pub price: Prices,
 }
 
 impl Scenario {

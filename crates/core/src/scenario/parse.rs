@@ -35,6 +35,7 @@ const SECTIONS: [&str; 17] = [
     "path",
     "compare",
     "compare.matters",
+    "price",
     "expect",
     "objective",
     "sweep",

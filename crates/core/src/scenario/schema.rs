@@ -54,6 +54,7 @@ fn about_section(name: &str) -> &'static str {
         "faults" => "What happens to the targets",
         "path" => "What lies between the driver and the target",
         "compare" => "How the arms are compared",
+        "price" => "What resources cost; prices change no measurement",
         "matters" => "Smaller differences than these do not matter",
         _ => "",
     }

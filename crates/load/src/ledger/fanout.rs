@@ -47,6 +47,10 @@ pub struct ConnectionTotals {
     pub bytes_out: u64,
     /// Pings read.
     pub pings: u64,
+    /// Reads that brought something.
+    pub reads: u64,
+    /// Requests made since measuring began.
+    pub requests: u64,
     /// Deliveries without an outcome.
     pub unsettled: u64,
 }
@@ -150,6 +154,7 @@ impl Ledger {
     /// Such a connection has carried bytes.
     pub(crate) fn delivery_carried(&self, bytes_in: usize, bytes_out: usize) {
         if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.totals.reads += u64::from(bytes_in > 0);
             deliveries.totals.bytes_in += bytes_in as u64;
             deliveries.totals.bytes_out += bytes_out as u64;
         }
@@ -167,6 +172,7 @@ impl Ledger {
         let inner = self.0.borrow();
         inner.deliveries.as_ref().map_or_else(ConnectionTotals::default, |s| ConnectionTotals {
             pings: s.account.pings,
+            requests: s.account.requests,
             unsettled: s.open,
             ..s.totals
         })

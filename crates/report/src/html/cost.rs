@@ -1,6 +1,7 @@
 //! Cost of each arm, and code size and duties of its program.
 
 use crate::chart::Kind;
+use crate::cost as money;
 use crate::html::Run;
 use crate::html::figures;
 use crate::html::frame::{heading, table};
@@ -23,7 +24,21 @@ pub(super) fn cost(run: &Run<'_>) -> Markup {
                 details.point { summary { bdi { (cells::setting(point)) } } (table(&name, &resources(point, evidence))) }
             } @else { (table(&name, &resources(point, evidence))) }
         }
+        @for point in points { (bill(point)) }
         (ease(run))
+    }
+}
+
+/// What it costs in money; nothing without prices.
+fn bill(point: &Point) -> Markup {
+    let grid = money::grid(point);
+    let setting = cells::setting(point);
+    html! {
+        @if !grid.is_empty() {
+            @if !setting.is_empty() { p.soft { bdi { (setting) } } }
+            (table(&format!("Cost in money {setting}"), &grid))
+            @for note in money::notes(point) { p.soft { bdi { (note) } } }
+        }
     }
 }
 

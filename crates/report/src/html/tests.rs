@@ -12,7 +12,7 @@ fn source(run: &StoredRun) -> Source {
     }
 }
 
-fn html(run: &StoredRun) -> String {
+pub(crate) fn html(run: &StoredRun) -> String {
     render(&[source(run)])
 }
 

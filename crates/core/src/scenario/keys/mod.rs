@@ -5,6 +5,7 @@ mod compared;
 mod delivered;
 mod guarantee;
 mod path;
+mod price;
 mod sent;
 
 use crate::scenario::draft::Draft;
@@ -107,7 +108,9 @@ const SOME_LENGTH: Length = Length(Duration::from_nanos(1));
 
 /// Every key, `expect.*` apart.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    [sent::KEYS, delivered::KEYS, path::KEYS, guarantee::KEYS, compared::KEYS].into_iter().flatten()
+    [sent::KEYS, delivered::KEYS, path::KEYS, guarantee::KEYS, compared::KEYS, price::KEYS]
+        .into_iter()
+        .flatten()
 }
 
 /// The key of that path.
