@@ -44,6 +44,7 @@ mod outcomes;
 mod own;
 mod page;
 mod path;
+mod price;
 mod proxies;
 mod publisher;
 mod publishers;

@@ -20,7 +20,7 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 18] = [
     "load",
     "connections",
     "payload",
