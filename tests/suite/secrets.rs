@@ -213,7 +213,11 @@ fn a_run_that_succeeds_shows_no_secret() {
     let load = load.iter().flat_map(|setting| ["--set", *setting]);
     let ended = run(
         &bench,
-        &gate.into_iter().chain(load).chain(["--transport", "webhook"]).collect::<Vec<_>>(),
+        &gate
+            .into_iter()
+            .chain(load)
+            .chain(["--transport", "webhook", "--at-most", "5s"])
+            .collect::<Vec<_>>(),
     );
     assert!(bench.path("g/gate.json").exists(), "{}", ended.err);
     run(&bench, &["report", "g"]);

@@ -96,7 +96,8 @@ fn a_lost_stream_loses_no_run() {
     assert!(bench.path("again/run.json").exists());
     lost(&["verify", "tcp@builtin"]).fails_to_write();
     lost(&["selftest", "--only", "pacing"]).fails_to_write();
-    let quick = ["--blocks", "8", "--set", "load.duration=100ms", "--set", "load.warmup=20ms"];
+    let load = ["--set", "load.duration=100ms", "--set", "load.warmup=20ms"];
+    let quick = [&["--blocks", "8", "--at-most", "5s"], &load[..]].concat();
     let gate = ["gate", "--base", "builtin", "--candidate", "builtin", "--out", "g"];
     lost(&[&gate[..], &quick].concat()).fails_to_write();
     bench.run(&["report", "g"]).succeeds();

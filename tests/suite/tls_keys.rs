@@ -98,7 +98,7 @@ fn a_gate_hands_its_commands_the_keys() {
     let sides = ["gate", "--base", command, "--candidate", "builtin", "--blocks", "8"];
     let load = ["load.duration=100ms", "load.warmup=20ms", "load.rate=200", "connections.count=4"];
     let load = load.iter().flat_map(|setting| ["--set", *setting]);
-    let more = ["--transport", "webhook+tls", "--out", "g"];
+    let more = ["--transport", "webhook+tls", "--out", "g", "--at-most", "5s"];
     bench.run(&sides.into_iter().chain(load).chain(more).collect::<Vec<_>>());
     let trials = std::fs::read_to_string(bench.path("g/blocks/trials.jsonl")).unwrap();
     let mut arms = std::collections::BTreeSet::new();
