@@ -167,10 +167,9 @@ pub fn count(n: f64) -> String {
 /// An amount of money in three significant digits: `0.00123`, `12.3`, `1234`.
 pub fn money(amount: f64) -> String {
     let magnitude = amount.abs();
-    let decimals = match magnitude > 0.0 {
-        true => (2.0 - magnitude.log10().floor()).clamp(0.0, 12.0) as usize,
-        false => 0,
-    };
+    let rounded = format!("{magnitude:.2e}");
+    let exponent = rounded.split_once('e').map_or(0, |(_, e)| e.parse().unwrap_or(0));
+    let decimals = if magnitude > 0.0 { (2 - exponent).clamp(0, 12) as usize } else { 0 };
     minus(amount, format!("{magnitude:.decimals$}"))
 }
 
@@ -215,6 +214,20 @@ pub mod nanos {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn money_has_three_significant_digits_at_any_size() {
+        for (amount, text) in [
+            (0.0, "0"),
+            (0.000_000_999_7, "0.00000100"),
+            (0.001_234, "0.00123"),
+            (0.9996, "1.00"),
+            (12.34, "12.3"),
+            (-1234.5, "−1234"),
+        ] {
+            assert_eq!(money(amount), text);
+        }
+    }
 
     #[test]
     fn durations_read_as_written() {

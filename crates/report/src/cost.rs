@@ -45,7 +45,7 @@ pub(crate) fn notes(point: &Point) -> Vec<String> {
         vec![format!("{whose}{}: {}", currency(point), each.collect::<Vec<_>>().join(", "))];
     let lasts = |p: &PartCost| matches!(p.part, Part::Memory | Part::ConnectionMinutes);
     if first.of != Of::IdleMonth && first.parts.iter().any(lasts) {
-        notes.push("memory and connections are paid for as long as they served a million at the rate of this run".to_owned());
+        notes.push("memory and open connections are paid for the time that a million takes at the rate of this run".to_owned());
     }
     let lacks = |(arm, cost): &(&str, &Cost)| {
         let names: Vec<&str> = cost.missing.iter().map(|part| part.name()).collect();
