@@ -7,10 +7,11 @@ pub use window::Evidence;
 use crate::run::arms::Arm;
 use crate::run::{self, Progress};
 use pushbench_analysis::capacity::search::{CONFIDENCE, Next, Search, half_width};
+use pushbench_analysis::capacity::window::{outcome, unmeasured};
 use pushbench_analysis::capacity::{add, search_of};
 use pushbench_core::capacity::{CapacityRecord, Dimension, SCHEMA};
 use pushbench_core::error::{Error, Result};
-use pushbench_core::scenario::{Arrivals, Override, Question, Scenario};
+use pushbench_core::scenario::{Arrivals, Override, Payload, Question, Scenario, keys, objective};
 use pushbench_core::units::nanos_text;
 use pushbench_host::cpus::Placement;
 use pushbench_host::descriptors::raise_descriptors;
@@ -49,6 +50,11 @@ pub struct Request {
 
 /// Factor of the burst that follows a search, its length in windows, and the part of the capacity around it.
 const OVERLOAD: (f64, f64, f64) = (1.5, 0.5, 0.8);
+
+/// Usual time to start a target and to end it.
+const START: Duration = Duration::from_millis(500);
+/// With fewer windows of an arm not even a bracket is found.
+const FEWEST_WINDOWS: u32 = 4;
 
 impl Request {
     fn scenario(&self) -> &Scenario {
@@ -96,12 +102,15 @@ impl Request {
                 Some((fit as f64, short.to_owned()))
             }
             "connections.count" => {
-                let fit = pushbench_load::limits::connections(descriptors);
+                // Over HTTP/1.1 an arm has a connection for each event in flight.
+                let slots = self.arms.iter().map(|arm| run::slots(arm, scenario).0);
+                let each = slots.max().unwrap_or(1).div_ceil(scenario.connections.count.max(1));
+                let fit = pushbench_load::limits::connections(descriptors) / each.max(1) as u64;
                 Some((fit as f64, "file descriptors".to_owned()))
             }
             _ => None,
         };
-        let largest = pushbench_core::scenario::keys::named(self.dimension.key)
+        let largest = keys::named(self.dimension.key)
             .and_then(|key| key.schema()["maximum"].as_f64())
             .map(|most| (most, format!("the largest {}", self.dimension.key)));
         [machine, largest].into_iter().flatten().min_by(|a, b| a.0.total_cmp(&b.0))
@@ -119,12 +128,8 @@ impl Request {
         progress.begin(self.at_most);
         let mut searches: Vec<Search> =
             (0..self.arms.len()).map(|arm| search_of(record, arm)).collect();
-        let each = self.scenario().load.warmup
-            + self.scenario().load.duration
-            + Duration::from_millis(500);
-        let reserved =
-            if self.has_overloads() { each * 3 * self.arms.len() as u32 } else { Duration::ZERO };
-        let until = self.at_most.saturating_sub(reserved);
+        let each = self.of_a_window();
+        let until = self.at_most.saturating_sub(self.of_overloads());
         for round in 0.. {
             let open: Vec<(usize, f64)> = searches
                 .iter()
@@ -157,6 +162,13 @@ impl Request {
                         self.shown(*load)
                     )));
                 }
+                if let Some(what) = unmeasured(&evidence.window, &record.scenario.objective) {
+                    return Err(Error::target(format!(
+                        "{}: {what} has no value in a window at {}: leave it out of the objective, or try a longer --window",
+                        self.arms[*arm].label,
+                        self.shown(*load)
+                    )));
+                }
                 add(&mut searches[*arm], &evidence.window, record);
                 record.windows.push(evidence.window.clone());
                 progress.say(&self.line(&searches[*arm], record));
@@ -179,6 +191,34 @@ impl Request {
         keep(record, None)
     }
 
+    /// About the time that a window takes with its start.
+    fn of_a_window(&self) -> Duration {
+        let load = &self.scenario().load;
+        load.warmup + load.duration + START
+    }
+
+    /// The same of the bursts after the search.
+    fn of_overloads(&self) -> Duration {
+        let arms = if self.has_overloads() { self.arms.len() as u32 } else { 0 };
+        self.of_a_window() * 3 * arms
+    }
+
+    /// Refuses a search that has no time for a few windows of each arm. Starts nothing.
+    pub fn check_time(&self) -> Result<()> {
+        let arms = self.arms.len() as u32;
+        let needed = self.of_overloads() + self.of_a_window() * FEWEST_WINDOWS * arms;
+        if needed <= self.at_most {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "--at-most {}: a search with windows of {} needs {} for {arms} arms: write --at-most {}s, or a shorter --window",
+            nanos_text(self.at_most.as_nanos() as f64),
+            nanos_text(self.scenario().load.duration.as_nanos() as f64),
+            nanos_text(needed.as_nanos() as f64),
+            needed.as_secs_f64().ceil()
+        )))
+    }
+
     /// Only events have a rate that a burst can exceed.
     fn has_overloads(&self) -> bool {
         self.dimension.key == "load.rate" && self.scenario().load.arrivals.is_steady()
@@ -196,14 +236,7 @@ impl Request {
     /// The last window in a line, and what is known since.
     fn line(&self, search: &Search, record: &CapacityRecord) -> String {
         let Some(last) = record.windows.last() else { return String::new() };
-        let objective = &record.scenario.objective;
-        let broken = pushbench_analysis::capacity::window::broken(last, objective);
-        let outcome = match (&last.void, &last.died) {
-            (_, Some(why)) => format!("fails: {why}"),
-            (Some(why), None) => format!("does not count: {why}"),
-            (None, None) if broken.is_empty() => "holds".to_owned(),
-            (None, None) => format!("fails: {}", broken.join(", ")),
-        };
+        let outcome = outcome(last, &record.scenario.objective);
         let known = match (search.threshold(), search.bracket()) {
             (Some(threshold), _) => {
                 let c = threshold.capacity(CONFIDENCE);
@@ -230,8 +263,8 @@ fn start(scenario: &Scenario, dimension: &Dimension) -> f64 {
         "subscribers.count" => scenario.subscribers.as_ref().map(|s| s.count as f64),
         "connections.count" => Some(scenario.connections.count as f64),
         _ => match &scenario.payload {
-            pushbench_core::scenario::Payload::Bytes(bytes) => Some(*bytes as f64),
-            pushbench_core::scenario::Payload::File { .. } => None,
+            Payload::Bytes(bytes) => Some(*bytes as f64),
+            Payload::File { .. } => None,
         },
     };
     own.unwrap_or(dimension.lowest).max(dimension.lowest)
@@ -299,17 +332,15 @@ pub fn default_objective(scenario: &Scenario) -> Vec<Override> {
 
 /// An objective that cannot be kept or seen.
 pub fn check_objective(scenario: &Scenario) -> Result<()> {
-    use pushbench_core::record::metrics::{Unit, named};
     for line in &scenario.objective {
         let (what, limit) = (&line.what, line.limit);
-        if !pushbench_core::scenario::objective::is_of(what, scenario.flow) {
+        if !objective::is_of(what, scenario.flow) {
             return Err(Error::usage(format!(
                 "objective {what}: the flow {} has no such figure; see `pushbench list metrics`",
                 scenario.flow.name()
             )));
         }
-        let time = named(what).is_some_and(|metric| metric.unit == Unit::Nanoseconds);
-        if time && limit >= scenario.load.timeout.as_nanos() as f64 && !what.contains("cpu") {
+        if objective::is_latency(what) && limit >= scenario.load.timeout.as_nanos() as f64 {
             return Err(Error::usage(format!(
                 "objective {what}: its limit {} is not below load.timeout = {}, after which an answer is no longer waited for: \
                  add --set load.timeout={}ms",

@@ -5,9 +5,8 @@ use crate::run::{self, Progress, point};
 use pushbench_analysis::capacity::window::of_trial;
 use pushbench_core::capacity::{Overload, Window};
 use pushbench_core::error::{Error, Result};
-use pushbench_core::record::metrics::{Unit, named};
 use pushbench_core::record::trial::Trial;
-use pushbench_core::scenario::{Arrivals, Burst, Override, Scenario};
+use pushbench_core::scenario::{Arrivals, Burst, Override, Scenario, objective};
 use pushbench_load::trial_group::{ExecutionContext, FinishedTrial};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -67,10 +66,7 @@ pub(super) fn measure(
 
 /// Waiting longer for an answer that comes too late anyway would only make the search longer.
 fn timeout(scenario: &Scenario) -> Duration {
-    let times = scenario
-        .objective
-        .iter()
-        .filter(|line| named(&line.what).is_some_and(|metric| metric.unit == Unit::Nanoseconds));
+    let times = scenario.objective.iter().filter(|line| objective::is_latency(&line.what));
     let largest = times.map(|line| line.limit as u64).max().unwrap_or(0);
     let enough = (Duration::from_nanos(largest) * GIVE_UP).max(SHORTEST_TIMEOUT);
     scenario.load.timeout.min(enough)

@@ -18,6 +18,7 @@ use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
 use pushbench_host::input::{GENERATED, text};
 use pushbench_host::results_store::{create_dir, vacant, write_atomically};
+use pushbench_host::secrets;
 use pushbench_report::layout::Look;
 use pushbench_report::{Format, capacity, html};
 use std::io::Write as _;
@@ -110,6 +111,10 @@ pub fn run(args: &Args) -> Result<u8> {
             known().collect::<Vec<_>>().join(", ")
         ))
     })?;
+    if let Some(start) = args.start.filter(|start| !start.is_finite() || *start < dimension.lowest)
+    {
+        return Err(Error::usage(format!("--start {start}: write {} or more", dimension.lowest)));
+    }
     let mut overrides = Overrides { set: &args.set }.parsed()?;
     overrides.extend(lines(&args.objective)?);
     let mut asked = question(&args.scenario, &overrides, dimension, args.window)?;
@@ -137,42 +142,36 @@ pub fn run(args: &Args) -> Result<u8> {
     allow_path(&asked)?;
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
-    let mut first = run::Request {
+    let mut request = Request {
+        scenario: args.scenario.clone(),
+        overrides,
         question: asked.clone(),
-        arms: found,
+        dimension,
+        arms: found.clone(),
         seed: args.seed,
         placement: placement.clone(),
         out: out.clone(),
         command: command_line(),
+        precision: args.precision,
+        at_most: args.at_most,
     };
-    run::check(&first)?;
-    show.say_placement(&placement);
-    target_options::remark(given.as_ref()).into_iter().for_each(|line| show.say(line));
-    run::prepare(&mut first, &interrupt, &mut show)?;
-    run::first_look(&first, &interrupt)?;
-    let request = Request {
-        scenario: args.scenario.clone(),
-        overrides,
+    request.check_time()?;
+    let mut first = run::Request {
         question: asked,
-        dimension,
-        arms: first.arms,
+        arms: found,
         seed: args.seed,
         placement,
         out,
         command: command_line(),
-        precision: args.precision,
-        at_most: args.at_most,
     };
+    run::check(&first)?;
+    show.say_placement(&first.placement);
+    target_options::remark(given.as_ref()).into_iter().for_each(|line| show.say(line));
+    run::prepare(&mut first, &interrupt, &mut show)?;
+    run::first_look(&first, &interrupt)?;
+    request.arms = first.arms;
     let mut record = request.begin();
-    if let Some(start) = args.start {
-        if !start.is_finite() || start < dimension.lowest {
-            return Err(Error::usage(format!(
-                "--start {start}: write {} or more",
-                dimension.lowest
-            )));
-        }
-        record.start = start;
-    }
+    record.start = args.start.unwrap_or(record.start);
     search(&request, &mut record, &interrupt, show, args)
 }
 
@@ -193,7 +192,9 @@ fn search(
         if let Some(trial) = evidence.and_then(|e| e.trial.as_ref()) {
             let line = serde_json::to_string(trial)
                 .map_err(|e| Error::harness(format!("cannot write a trial: {e}")))?;
-            trials_file.write_all(format!("{line}\n").as_bytes()).map_err(cannot)?;
+            // What a target answered may hold a secret of its user.
+            let line = secrets::hide_document(format!("{line}\n").as_bytes()).into_owned();
+            trials_file.write_all(&line).map_err(cannot)?;
         }
         write_atomically(&file, stored(record)?.as_bytes())
     };

@@ -44,6 +44,7 @@ fn what_cannot_be_searched_is_refused_before_anything_starts() {
         (&["mine.toml"], &["mine.toml:5:", "fast"]),
         (&["--precision", "90%"], &["0.5% to 50%"]),
         (&["--window", "1ms"], &["100ms or more"]),
+        (&["--at-most", "5s"], &["--at-most 5.00 s", "needs 42.0 s for 2 arms", "--at-most 42s"]),
         (&["--start", "0"], &["--start 0", "1 or more"]),
         (&["--arm", "websocket@nosuch"], &["nosuch"]),
     ] {

@@ -15,7 +15,7 @@ pub fn check_descriptors(limit: u64, connections: usize, arms_at_once: usize) ->
     if needed <= limit {
         return Ok(());
     }
-    let fit = limit.saturating_sub(OTHER_DESCRIPTORS) / arms_at_once.max(1) as u64;
+    let fit = self::connections(limit) / arms_at_once.max(1) as u64;
     let fewer = Try::Connections.below(fit, connections as f64);
     let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
     Err(Error::usage(format!(

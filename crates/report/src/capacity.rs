@@ -129,10 +129,12 @@ pub(crate) fn comparison(c: &Comparison) -> String {
     match (c.ratio, c.ci95) {
         (Some(ratio), Some((low, high))) => {
             let numbers =
-                format!("{ratio:.2} times as much as {} [{low:.2}, {high:.2}]", c.baseline);
+                format!("{ratio:.2} [{low:.2}, {high:.2}] times as much as {}", c.baseline);
             match low > 1.0 || high < 1.0 {
                 true => format!("{} carries {numbers}", c.candidate),
-                false => format!("{}: cannot tell whether it carries more: {numbers}", c.candidate),
+                false => {
+                    format!("cannot tell which carries more: {} carries {numbers}", c.candidate)
+                }
             }
         }
         _ => format!(
@@ -153,18 +155,19 @@ pub(crate) fn remarks(capacity: &Capacity) -> Vec<(String, String)> {
         match arm.ending {
             Ending::Below => say("the objective fails at the lowest load that was tried: relax it, or give the target more".to_owned()),
             Ending::Wide if !arm.at_least => say("the interval is wider than was wanted when the time was used up: a longer --at-most narrows it".to_owned()),
-            Ending::Open => say("there is a bracket at most: a longer --at-most finds the capacity".to_owned()),
+            Ending::Open => say("the time was used up before the capacity was enclosed: a longer --at-most finds it".to_owned()),
             _ => {}
         }
         if arm.void > 0 {
             say(format!(
-                "{} windows count neither way, because the driver or the machine was at fault",
+                "windows that count neither way, because the driver or the machine was at fault: {}",
                 arm.void
             ));
         }
         if let Some(each) = &arm.bytes_each {
             say(format!(
-                "each further one takes {} [{}, {}] of the target's memory (slope by least squares)",
+                "each further {} takes {} [{}, {}] of the target's memory (slope by least squares)",
+                unit(capacity).trim_end_matches('s'),
                 bytes(each.estimate),
                 bytes(each.low),
                 bytes(each.high)

@@ -73,7 +73,10 @@ pub fn of(
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(0.0)
     };
-    let at = format!("in {count} windows that failed near it");
+    let at = match count {
+        1 => "in the window that failed near it".to_owned(),
+        _ => format!("in {count} windows that failed near it"),
+    };
     let cpus = record.placement.get("target").map_or(1, Vec::len).max(1) as f64;
     if most(&|w| w.died.is_some()) {
         let why = near.iter().find_map(|w| w.died.clone()).unwrap_or_default();
@@ -100,7 +103,7 @@ pub fn of(
         let used = middle(&|w| w.target_cpus.unwrap_or(0.0));
         return limit(
             "target cpu",
-            format!("{at} the target used {used:.2} of its {cpus:.0} CPUs"),
+            format!("{at} the target used {:.0} % of its CPU time", used / cpus * 100.0),
         );
     }
     let lines = &record.scenario.objective;
@@ -129,8 +132,9 @@ pub fn of(
     limit(
         &line.what,
         format!(
-            "{at} {} was {value} at the median, and the target used {used:.2} of its {cpus:.0} CPUs",
-            line.what
+            "{at} {} was {value} at the median, and the target used {:.0} % of its CPU time",
+            line.what,
+            used / cpus * 100.0
         ),
     )
 }

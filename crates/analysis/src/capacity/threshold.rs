@@ -101,7 +101,6 @@ fn normal(z: f64) -> f64 {
 #[derive(Debug, Clone)]
 pub struct Threshold {
     cells: Vec<Cell>,
-    learned: usize,
 }
 
 impl Threshold {
@@ -138,7 +137,7 @@ impl Threshold {
                 }
             }
         }
-        Threshold { cells, learned: 0 }
+        Threshold { cells }
     }
 
     /// Adds a window.
@@ -153,12 +152,6 @@ impl Threshold {
         for cell in &mut self.cells {
             cell.weight = if cell.weight > sum * 1e-15 { cell.weight / sum } else { 0.0 };
         }
-        self.learned += 1;
-    }
-
-    /// Windows that it knows.
-    pub fn learned(&self) -> usize {
-        self.learned
     }
 
     fn heavy(&self) -> impl Iterator<Item = &Cell> {

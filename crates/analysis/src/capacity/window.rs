@@ -6,7 +6,6 @@ use pushbench_core::capacity::Window;
 use pushbench_core::record::account::OTHER_FAULTS;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::metrics;
-use pushbench_core::record::metrics::Unit;
 use pushbench_core::record::outcomes::Outcomes;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::{Expectation, objective};
@@ -55,7 +54,7 @@ fn stalled(trial: &Trial, objective: &[Expectation], values: &[Option<f64>]) -> 
     let broken = objective.iter().zip(values).filter(|(line, value)| margin(line, **value) > 0.0);
     let reasons = broken.map(|(line, _)| {
         let stall = trial.hiccup.quantile(quantile_of(&line.what)?)? as f64;
-        (is_time(line) && stall >= line.limit * STALLED).then(|| {
+        (objective::is_latency(&line.what) && stall >= line.limit * STALLED).then(|| {
             format!(
                 "this machine stalled: its hiccup meter was {} late at the percentile of {}, whose limit is {}",
                 nanos_text(stall),
@@ -71,10 +70,6 @@ fn stalled(trial: &Trial, objective: &[Expectation], values: &[Option<f64>]) -> 
 fn quantile_of(what: &str) -> Option<f64> {
     let (_, digits) = what.rsplit_once(".p")?;
     format!("0.{}", digits.replace('_', "")).parse().ok()
-}
-
-fn is_time(line: &Expectation) -> bool {
-    metrics::named(&line.what).is_some_and(|metric| metric.unit == Unit::Nanoseconds)
 }
 
 /// Of the events, or of the deliveries of a fan-out.
@@ -145,7 +140,9 @@ fn margin(line: &Expectation, value: Option<f64>) -> f64 {
     let more = objective::more_is_better(&line.what);
     let holds = if more { value >= line.limit } else { value <= line.limit };
     match holds {
-        _ if is_time(line) && value > 0.0 && line.limit > 0.0 => (value / line.limit).ln(),
+        _ if objective::is_latency(&line.what) && value > 0.0 && line.limit > 0.0 => {
+            (value / line.limit).ln()
+        }
         true => f64::NEG_INFINITY,
         false => f64::INFINITY,
     }
@@ -158,4 +155,30 @@ pub fn broken<'a>(window: &Window, objective: &'a [Expectation]) -> Vec<&'a str>
         .filter(|(line, value)| margin(line, **value) > 0.0)
         .map(|(line, _)| line.what.as_str())
         .collect()
+}
+
+/// A figure of the objective that a window which counts does not have, and that is no percentile of what was due.
+pub fn unmeasured<'a>(window: &Window, objective: &'a [Expectation]) -> Option<&'a str> {
+    let counts = window.void.is_none() && window.died.is_none();
+    let of_due = |what: &str| {
+        let counted = ["acknowledged", "reach"].contains(&what);
+        let names = ["response.p", "service.p", "delivery.p"];
+        counted || names.iter().any(|name| what.starts_with(name))
+    };
+    let mut pairs = objective.iter().zip(&window.values).filter(|_| counts);
+    pairs
+        .find(|(line, value)| value.is_none() && !of_due(&line.what))
+        .map(|(line, _)| line.what.as_str())
+}
+
+/// What a window came to, in words.
+pub fn outcome(window: &Window, objective: &[Expectation]) -> String {
+    match (&window.void, &window.died) {
+        (_, Some(why)) => format!("fails: {why}"),
+        (Some(why), None) => format!("does not count: {why}"),
+        (None, None) => match broken(window, objective) {
+            broken if broken.is_empty() => "holds".to_owned(),
+            broken => format!("fails: {}", broken.join(", ")),
+        },
+    }
 }

@@ -1,7 +1,7 @@
 //! `[objective]`: the promise that a load has to keep, which `pushbench capacity` searches the highest load for.
 
 use crate::record::metrics;
-use crate::record::metrics::Subject;
+use crate::record::metrics::{Family, Subject};
 use crate::scenario::expect;
 use crate::scenario::kind::{Kind as _, Percent};
 use crate::scenario::raw::Raw;
@@ -41,6 +41,11 @@ pub fn figures() -> Vec<Figure> {
 /// Whether a larger value of this figure keeps a promise better.
 pub fn more_is_better(name: &str) -> bool {
     metrics::named(name).is_none_or(|metric| metric.more_is_better)
+}
+
+/// Whether the figure is a latency, which has a ratio to its limit.
+pub fn is_latency(name: &str) -> bool {
+    metrics::named(name).is_some_and(|metric| matches!(metric.family, Family::Latency { .. }))
 }
 
 /// Whether a trial of this flow has the figure.

@@ -8,7 +8,7 @@ use crate::chart::svg::Anchor;
 use crate::chart::{Chart, Kind};
 use pushbench_analysis::capacity::{Capacity, value_text};
 use pushbench_core::capacity::Window;
-use pushbench_core::record::metrics::{Unit, named};
+use pushbench_core::scenario::objective;
 
 /// Height of a panel.
 const HEIGHT: f64 = 230.0;
@@ -25,8 +25,7 @@ pub(crate) fn of_search(capacity: &Capacity) -> Option<Chart> {
         .iter()
         .filter(|w| w.void.is_none() && near.0 <= w.load && w.load <= near.1)
         .collect();
-    let is_time = |what: &str| named(what).is_some_and(|m| m.unit == Unit::Nanoseconds);
-    let line = record.scenario.objective.iter().position(|line| is_time(&line.what));
+    let line = record.scenario.objective.iter().position(|line| objective::is_latency(&line.what));
     let mut plot = Plot::new(HEIGHT, &looks);
     if shown.is_empty() {
         return None;

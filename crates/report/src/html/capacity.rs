@@ -6,6 +6,7 @@ use crate::html::frame::{Frame, heading, stacked, table, unbroken};
 use crate::html::summary::command;
 use crate::visible::visible;
 use maud::{Markup, PreEscaped, html};
+use pushbench_analysis::capacity::window::outcome;
 use pushbench_analysis::capacity::{Capacity, value_text};
 
 /// The page. `dir`: the directory of the record.
@@ -70,7 +71,6 @@ fn windows(capacity: &Capacity) -> Vec<Vec<String>> {
     head.extend(["target CPUs", "outcome"].map(str::to_owned));
     let mut grid = vec![head];
     for w in &record.windows {
-        let broken = pushbench_analysis::capacity::window::broken(w, lines);
         let mut row = vec![record.arms[w.arm].clone(), crate::capacity::load(w.load)];
         let value = |i: usize| match w.values.get(i).copied().flatten() {
             Some(value) => value_text(&lines[i].what, value),
@@ -78,12 +78,7 @@ fn windows(capacity: &Capacity) -> Vec<Vec<String>> {
         };
         row.extend((0..lines.len()).map(value));
         row.push(w.target_cpus.map_or("–".to_owned(), |used| format!("{used:.2}")));
-        row.push(match (&w.void, &w.died) {
-            (_, Some(why)) => format!("fails: {why}"),
-            (Some(why), None) => format!("does not count: {why}"),
-            (None, None) if broken.is_empty() => "holds".to_owned(),
-            (None, None) => format!("fails: {}", broken.join(", ")),
-        });
+        row.push(outcome(w, lines));
         grid.push(row);
     }
     grid
