@@ -17,12 +17,15 @@ pub const PUSHBENCH: &str = env!("CARGO_BIN_EXE_pushbench");
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The variable by which all processes of a bench are found.
 const MARK: &str = "PUSHBENCH_TEST_MARK";
+/// Where it is set, no trial is void because the machine stalled.
+const COUNTS: &str = "PUSHBENCH_TEST_COUNTS";
 
 /// An empty working directory of its own.
 pub struct Bench {
     dir: tempfile::TempDir,
     mark: String,
     program: PathBuf,
+    judges_lateness: bool,
     _turn: Arc<turn::Turn>,
 }
 
@@ -39,7 +42,12 @@ impl Bench {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mark = format!("{}-{number}", std::process::id());
         let (dir, turn) = (tempfile::tempdir().unwrap(), turn::beside());
-        Bench { dir, mark, program: PUSHBENCH.into(), _turn: turn }
+        Bench { dir, mark, program: PUSHBENCH.into(), judges_lateness: false, _turn: turn }
+    }
+
+    /// One whose trials are void where the driver was late or had no time left, as a user's are.
+    pub fn judging_lateness() -> Bench {
+        Bench { judges_lateness: true, ..Bench::new() }
     }
 
     /// One that runs a copy of the program. A process's memory counts its share of the pages that it has in
@@ -74,6 +82,9 @@ impl Bench {
         let mut command = Command::new(program.as_ref());
         command.current_dir(self.dir.path()).env(MARK, &self.mark).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if !self.judges_lateness {
+            command.env(COUNTS, "1");
+        }
         command
     }
 

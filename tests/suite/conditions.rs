@@ -31,7 +31,7 @@ fn end(child: Child) -> Ended {
 fn a_stopped_driver_voids_the_block_and_blames_no_arm() {
     let _turn = turn::measuring();
     for design in ["compare.design=sliced", "compare.design=sequential"] {
-        let bench = Bench::new();
+        let bench = Bench::judging_lateness();
         let more = ["--duration", "1500ms", "--blocks", "1", "--set", design];
         let (child, of_pilots) = started(&bench, "r", &more);
         // The warm-up has 30 events, a trial 480.

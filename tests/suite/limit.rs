@@ -84,7 +84,7 @@ fn reasons(trial: &Value) -> Vec<&str> {
 fn a_driver_whose_cpu_is_taken_says_that_it_is_at_its_limit() {
     let Some(cpus) = two_cpus() else { return };
     let _turn = turn::alone();
-    let bench = Bench::new();
+    let bench = Bench::judging_lateness();
     let many = ["--in-flight", "256"];
     let _others = Competitors::on(cpus[0], 8);
     let (closed, _) = trial(&bench, "tcp@builtin", cpus, &many);

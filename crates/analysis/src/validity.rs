@@ -60,11 +60,17 @@ pub const CUT_QUEUE: &str = "slices cut the queue";
 /// Decides of a new record whether it is valid and whether its target fell behind. `ended`: how the target
 /// ended, where it should not have.
 pub fn judge(trial: &mut Trial, ended: Option<&str>) {
+    judge_counts(trial, ended);
+    trial.judged.invalid.extend(driver_faults(trial));
+}
+
+/// The same, however late the driver and the router were: enough where only counts are looked at.
+pub fn judge_counts(trial: &mut Trial, ended: Option<&str>) {
     let stopped = is_stopped_by_proxies(trial);
     let overloaded = ended.is_none() && !stopped && is_overloaded(trial);
     let ended = ended.map(|how| format!("target {how}"));
-    trial.judged =
-        Judged { invalid: ended.into_iter().chain(reasons(trial)).collect(), overloaded };
+    let invalid = ended.into_iter().chain(miscounts(trial)).collect();
+    trial.judged = Judged { invalid, overloaded };
 }
 
 /// Nothing got through the proxies of the path, which worked to the end: that is what was to be found out.
@@ -79,8 +85,8 @@ pub fn is_stopped_by_proxies(trial: &Trial) -> bool {
     got_through == 0 && path.proxies.iter().all(|proxy| proxy.ended.is_none())
 }
 
-/// Why a trial is not valid, its target's end apart; empty when it is.
-fn reasons(trial: &Trial) -> Vec<String> {
+/// Why what a trial counted cannot be right, its target's end apart; empty when it can.
+fn miscounts(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
     for (name, outcomes) in
         [("measured", &trial.account.measured), ("warm-up", &trial.account.warmup)]
@@ -129,7 +135,6 @@ fn reasons(trial: &Trial) -> Vec<String> {
     for proxy in trial.path.iter().flat_map(|path| &path.proxies) {
         reasons.extend(proxy.ended.as_ref().map(|how| format!("proxy {} {how}", proxy.name)));
     }
-    reasons.extend(driver_faults(trial));
     reasons
 }
 

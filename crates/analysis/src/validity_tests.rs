@@ -4,6 +4,10 @@ use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::path::PacketCounts;
 use pushbench_load::cpu_account::CpuAccount;
 
+fn reasons(trial: &Trial) -> Vec<String> {
+    miscounts(trial).into_iter().chain(driver_faults(trial)).collect()
+}
+
 /// A trial of 350 ms that completed half of what it was offered, and what the driver's thread did
 /// meanwhile, in ms.
 fn behind(cpu: u64, spun: u64, parked: u64, waited: u64) -> Trial {
