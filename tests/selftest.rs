@@ -8,10 +8,9 @@ use common::Bench;
 /// What else runs on the machine may spoil one attempt; a wrong clock spoils all of them.
 const ATTEMPTS: usize = 3;
 
-#[test]
-fn a_frozen_target_shows_in_the_response_as_theory_says() {
-    let bench = Bench::new();
-    let attempt = || bench.run(&["selftest", "--only", "freeze"]);
+/// What a check prints.
+fn check(bench: &Bench, name: &str) -> String {
+    let attempt = || bench.run(&["selftest", "--only", name]);
     let mut ended = attempt();
     for _ in 1..ATTEMPTS {
         if ended.code == Some(1) {
@@ -20,7 +19,17 @@ fn a_frozen_target_shows_in_the_response_as_theory_says() {
         }
     }
     ended.succeeds();
-    // Five figures a transport of a target that takes events, four of one that publishes them.
-    assert_eq!(ended.out.matches(" ok\n").count(), 2 * (5 + 4), "{}", ended.out);
     bench.nothing_left();
+    ended.out
+}
+
+#[test]
+fn figures_agree_with_theory() {
+    let bench = Bench::new();
+    // Five figures a transport of a target that takes events, four of one that publishes them.
+    let freeze = check(&bench, "freeze");
+    assert_eq!(freeze.matches(" ok\n").count(), 2 * (5 + 4), "{freeze}");
+    // Three searches, how many of their intervals contain the capacity, and how windows were judged.
+    let capacity = check(&bench, "capacity");
+    assert_eq!(capacity.matches(" ok\n").count(), 3 + 2, "{capacity}");
 }

@@ -4,7 +4,7 @@ use crate::cli::run::default_out;
 use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::run::environment;
 use crate::selftest::accuracy::{RunContext, measure};
-use crate::selftest::{CHECKS, Check, Line, SelfTestContext};
+use crate::selftest::{CHECKS, Check, Line, SelfTestContext, capacity};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::accuracy::Truth;
@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Runs this check alone: freeze, delay, agree, pacing, queue, outcomes, deliveries or path; may be repeated
+    /// Runs this check alone: freeze, delay, agree, pacing, queue, outcomes, deliveries, guarantee, path, or capacity,
+    /// which takes minutes and runs in no other way; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
     /// Measures the accuracy of the figures on this machine and writes a page and its data
@@ -33,6 +34,15 @@ pub struct Args {
     /// Seed of the schedules
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
+    /// Searches of --only capacity, about 40 s each
+    #[arg(long, value_name = "N", default_value_t = capacity::SEARCHES, value_parser = searches, requires = "only")]
+    searches: usize,
+}
+
+/// Of fewer, none need contain what it should.
+fn searches(text: &str) -> std::result::Result<usize, String> {
+    let searches = text.parse().ok().filter(|n| (2..=1000).contains(n));
+    searches.ok_or_else(|| "write a number from 2 to 1000".to_owned())
 }
 
 /// Runs the checks; 0 when all agree with theory, else 1.
@@ -46,7 +56,12 @@ pub fn run(args: &Args) -> Result<u8> {
         let _says_so_itself_without = user_namespace::ensure();
     }
     let interrupt = interrupt_flag()?;
-    let lab = SelfTestContext { placement: &placement, interrupt: &interrupt, seed: args.seed };
+    let lab = SelfTestContext {
+        placement: &placement,
+        interrupt: &interrupt,
+        seed: args.seed,
+        searches: args.searches,
+    };
     print(&format!(
         "driver on CPU {}, target on CPU {}\n",
         Cpus(&placement.driver),
@@ -113,7 +128,7 @@ pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
 
 fn chosen(names: &[String]) -> Result<Vec<Check>> {
     if names.is_empty() {
-        return Ok(CHECKS.to_vec());
+        return Ok(CHECKS.into_iter().filter(|check| !check.long).collect());
     }
     let known = || CHECKS.iter().map(|c| c.name);
     let find = |name: &String| {

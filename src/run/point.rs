@@ -370,9 +370,7 @@ fn measure(
     let mut finished = block::run(group, context, progress)?;
     finished.iter().try_for_each(|f| check_path(group, &f.trial))?;
     if only_counts_matter() {
-        finished
-            .iter_mut()
-            .for_each(|f| validity::judge_counts(&mut f.trial, f.ended.as_deref()));
+        finished.iter_mut().for_each(|f| validity::judge_counts(&mut f.trial, f.ended.as_deref()));
         return Ok(finished);
     }
     finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));

@@ -154,7 +154,7 @@ fn events(trial: &Trial, log: &[Served], request: &Request) -> Events {
 
 impl Events {
     /// `wall`: when an instant of the arm's own time was on the wall, from the start of the trial.
-    fn new(due: &[Due], wall: impl Fn(u64) -> u64, log: &[Served], warmup_ns: u64) -> Events {
+    pub fn new(due: &[Due], wall: impl Fn(u64) -> u64, log: &[Served], warmup_ns: u64) -> Events {
         let mut free = 0;
         let mut found = Vec::new();
         for served in log {
@@ -194,6 +194,23 @@ impl Events {
         self.measured().map(|event| work(&event.served))
     }
 
+    /// The same of the warm-up's events, too.
+    pub fn all_work(&self) -> impl Iterator<Item = Work> {
+        self.all.iter().map(|event| work(&event.served))
+    }
+
+    /// The target got every event of the schedule.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The median transit of the events that found the server idle, ns.
+    pub fn usual_transit(&self) -> Option<u64> {
+        let mut idle: Vec<u64> = self.all.iter().map(|e| e.transit).filter(|t| *t > 0).collect();
+        idle.sort_unstable();
+        idle.get(idle.len() / 2).copied()
+    }
+
     /// The responses that Lindley's recursion gives the measured events. The due instants are those of the
     /// schedule as if no other arm had slices in between, and a service begins when the event has come and the
     /// server is free: a queue that was cut by the end of a slice is longer here.
@@ -217,7 +234,7 @@ pub(super) fn schedule(load: &Load, seed: u64) -> Vec<Due> {
 }
 
 /// Shows nothing.
-struct Quiet;
+pub(super) struct Quiet;
 
 impl TrialObserver for Quiet {
     fn second(&mut self, _arm: usize, _responses: &Hist) {}

@@ -3,6 +3,7 @@
 
 pub mod accuracy;
 mod agree;
+pub mod capacity;
 mod delay;
 mod deliveries;
 mod exact_run;
@@ -56,20 +57,23 @@ pub struct Check {
     pub name: &'static str,
     /// What it does and expects.
     pub about: &'static str,
+    /// It takes minutes: only `--only` runs it.
+    pub long: bool,
     run: fn(&SelfTestContext<'_>) -> Result<Vec<Line>>,
 }
 
 /// All checks.
-pub(crate) const CHECKS: [Check; 9] = [
-    Check { name: "freeze", about: stopped_target::ABOUT, run: stopped_target::run },
-    Check { name: "delay", about: delay::ABOUT, run: delay::run },
-    Check { name: "agree", about: agree::ABOUT, run: agree::run },
-    Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },
-    Check { name: "queue", about: queue::ABOUT, run: queue::run },
-    Check { name: "outcomes", about: outcomes::ABOUT, run: outcomes::run },
-    Check { name: "deliveries", about: deliveries::ABOUT, run: deliveries::run },
-    Check { name: "guarantee", about: guarantee::ABOUT, run: guarantee::run },
-    Check { name: "path", about: path::ABOUT, run: path::run },
+pub(crate) const CHECKS: [Check; 10] = [
+    Check { name: "freeze", about: stopped_target::ABOUT, long: false, run: stopped_target::run },
+    Check { name: "delay", about: delay::ABOUT, long: false, run: delay::run },
+    Check { name: "agree", about: agree::ABOUT, long: false, run: agree::run },
+    Check { name: "pacing", about: pacing::ABOUT, long: false, run: pacing::run },
+    Check { name: "queue", about: queue::ABOUT, long: false, run: queue::run },
+    Check { name: "outcomes", about: outcomes::ABOUT, long: false, run: outcomes::run },
+    Check { name: "deliveries", about: deliveries::ABOUT, long: false, run: deliveries::run },
+    Check { name: "guarantee", about: guarantee::ABOUT, long: false, run: guarantee::run },
+    Check { name: "path", about: path::ABOUT, long: false, run: path::run },
+    Check { name: "capacity", about: capacity::ABOUT, long: true, run: capacity::run },
 ];
 
 impl Check {
@@ -92,6 +96,8 @@ pub struct SelfTestContext<'a> {
     pub interrupt: &'a AtomicBool,
     /// Seed of the schedules.
     pub seed: u64,
+    /// Searches of the check `capacity`.
+    pub searches: usize,
 }
 
 struct NoObserver;
