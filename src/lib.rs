@@ -13,6 +13,7 @@ compile_error!(
     "pushbench measures with timerfd, /proc and TCP_INFO, which only Linux has: build it on Linux"
 );
 
+pub mod advise;
 pub mod capacity;
 pub mod cli;
 pub mod gate;

@@ -6,7 +6,7 @@ use crate::cli::progress::Show;
 use crate::cli::report::again;
 use crate::cli::run::{Overrides, SEED, allow_path, default_arms, default_out};
 use crate::cli::target_options::{self, TargetOptions};
-use crate::cli::{command_line, deliver, interrupt_flag, look};
+use crate::cli::{command_line, deliver, interrupt_flag, look, stored_document};
 use crate::run::{self, Progress as _, arms};
 use pushbench_analysis::capacity::{Capacity, Ending, judge};
 use pushbench_core::capacity::{CapacityRecord, DIMENSIONS, Dimension};
@@ -16,7 +16,6 @@ use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_host::input::{GENERATED, text};
 use pushbench_host::results_store::{create_dir, vacant, write_atomically};
 use pushbench_host::secrets;
 use pushbench_report::layout::Look;
@@ -261,15 +260,8 @@ pub(crate) fn is_capacity(dir: &Path) -> bool {
 
 /// Shows a stored search, judged again.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
-    let path = dir.join(FILE);
-    let stored: CapacityRecord = serde_json::from_str(&text(&path, GENERATED)?)
-        .map_err(|e| Error::usage(format!("{}: {e}", path.display())))?;
-    let Some(format) = FORMATS.0.iter().find(|known| known.name() == format) else {
-        return Err(Error::usage(format!(
-            "--format {format}: a search has the formats text, json, markdown and html"
-        )));
-    };
-    display(&judge(&stored), *format, dir, output)
+    let stored: CapacityRecord = stored_document(&dir.join(FILE))?;
+    display(&judge(&stored), FORMATS.find(format, "a search")?, dir, output)
 }
 
 fn display(judged: &Capacity, format: Format, dir: &Path, output: Option<&Path>) -> Result<()> {

@@ -15,6 +15,19 @@ impl Formats {
     pub const ALL: Formats = Formats(&ALL);
     /// Those of two runs side by side.
     pub(crate) const OF_RUNS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown]);
+
+    /// The one of that name; `what`: what it is a format of.
+    pub(crate) fn find(&self, name: &str, what: &str) -> pushbench_core::error::Result<Format> {
+        self.0.iter().copied().find(|f| f.name() == name).ok_or_else(|| {
+            let (last, others) = self.0.split_last().expect("there is one");
+            let others: Vec<&str> = others.iter().map(|f| f.name()).collect();
+            pushbench_core::error::Error::usage(format!(
+                "--format {name}: {what} has the formats {} and {}",
+                others.join(", "),
+                last.name()
+            ))
+        })
+    }
 }
 
 impl TypedValueParser for Formats {

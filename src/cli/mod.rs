@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, thin.
 
+mod advise;
 mod capacity;
 mod check;
 mod compare;
@@ -32,6 +33,7 @@ use pushbench_host::console;
 use pushbench_host::console::error_line;
 use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::layout::Look;
+use serde::de::DeserializeOwned;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -66,6 +68,8 @@ enum Command {
     Reach(reach::Args),
     /// Search the highest load at which an objective holds, for each arm
     Capacity(Box<capacity::Args>),
+    /// Recommend a transport for a workload, say why, and what would change it
+    Advise(advise::Args),
     /// Validate scenario files and pushbench.toml without starting anything, and say how long a run takes
     Check(check::Args),
     /// Write a pushbench.toml for the program in this directory, or an example that works unchanged
@@ -156,6 +160,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Reach(args) => reach::run(&args),
         Command::Capacity(args) => capacity::run(&args),
+        Command::Advise(args) => advise::run(&args),
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
@@ -184,6 +189,12 @@ fn look() -> Look {
 fn print(text: &str) -> Result<()> {
     console::output(text)
         .map_err(|e| Error::harness(format!("cannot write to standard output: {e}")))
+}
+
+/// A file that a command has stored.
+fn stored_document<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = pushbench_host::input::text(path, pushbench_host::input::GENERATED)?;
+    serde_json::from_str(&text).map_err(|e| Error::usage(format!("{}: {e}", path.display())))
 }
 
 /// Writes to the file of `--output`; `-`, or no `--output`, is standard output.

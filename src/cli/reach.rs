@@ -3,7 +3,7 @@
 use crate::cli::formats::Formats;
 use crate::cli::report::again;
 use crate::cli::run::{SEED, default_out};
-use crate::cli::{command_line, deliver, interrupt_flag, look};
+use crate::cli::{command_line, deliver, interrupt_flag, look, stored_document};
 use crate::reach::Request;
 use pushbench_analysis::reach::{Matrix, judge};
 use pushbench_core::error::{Error, Result};
@@ -12,7 +12,6 @@ use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_host::input::{GENERATED, text};
 use pushbench_host::results_store::{create_dir, vacant, write_atomically};
 use pushbench_report::layout::Look;
 use pushbench_report::{Format, html, reach};
@@ -113,16 +112,8 @@ pub(crate) fn is_matrix(dir: &Path) -> bool {
 
 /// Shows a stored matrix, judged again.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
-    let path = dir.join(FILE);
-    let stored = text(&path, GENERATED)?;
-    let stored: Reach = serde_json::from_str(&stored)
-        .map_err(|e| Error::usage(format!("{}: {e}", path.display())))?;
-    let Some(format) = FORMATS.0.iter().find(|known| known.name() == format) else {
-        return Err(Error::usage(format!(
-            "--format {format}: a matrix of paths has the formats text, json, markdown and html"
-        )));
-    };
-    show(&judge(&stored), *format, dir, output)
+    let stored: Reach = stored_document(&dir.join(FILE))?;
+    show(&judge(&stored), FORMATS.find(format, "a matrix of paths")?, dir, output)
 }
 
 fn show(matrix: &Matrix, format: Format, dir: &Path, output: Option<&Path>) -> Result<()> {

@@ -1,7 +1,8 @@
 //! `pushbench selftest`
 
+use crate::cli::formats::Formats;
 use crate::cli::run::default_out;
-use crate::cli::{command_line, deliver, interrupt_flag, print};
+use crate::cli::{command_line, deliver, interrupt_flag, print, stored_document};
 use crate::run::environment;
 use crate::selftest::accuracy::{RunContext, measure};
 use crate::selftest::{CHECKS, Check, Line, SelfTestContext, capacity};
@@ -13,7 +14,7 @@ use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
 use pushbench_host::results_store::{create_dir, write_atomically};
 use pushbench_path::user_namespace;
-use pushbench_report::accuracy;
+use pushbench_report::{Format, accuracy};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -86,6 +87,7 @@ pub fn run(args: &Args) -> Result<u8> {
     Ok(u8::from(wrong > 0))
 }
 
+const FORMATS: Formats = Formats(&[Format::Text, Format::Markdown, Format::Json]);
 /// The data of a truth page.
 const TRUTH: &str = "truth.json";
 
@@ -110,18 +112,10 @@ pub(crate) fn is_truth(dir: &Path) -> bool {
 
 /// Shows a stored truth page without measuring.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
-    let path = dir.join(TRUTH);
-    let unreadable = |e: String| Error::usage(format!("{}: {e}", path.display()));
-    let text = pushbench_host::input::text(&path, pushbench_host::input::GENERATED)?;
-    let found: Truth = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
-    let text = match format {
-        "text" | "markdown" => accuracy::render(&found),
-        "json" => accuracy::json(&found),
-        other => {
-            return Err(Error::usage(format!(
-                "--format {other}: a truth page has the formats text, markdown and json"
-            )));
-        }
+    let found: Truth = stored_document(&dir.join(TRUTH))?;
+    let text = match FORMATS.find(format, "a truth page")? {
+        Format::Json => accuracy::json(&found),
+        _ => accuracy::render(&found),
     };
     deliver(&text, output)
 }

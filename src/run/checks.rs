@@ -27,7 +27,9 @@ pub(super) fn check(request: &Request) -> Result<()> {
             check_subscribers(request, &point.scenario, limit)?;
             continue;
         }
-        let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
+        let alone = point.scenario.load.rate.is_none()
+            || point.scenario.compare.design == DesignChoice::Sequential;
+        let at_once = if alone { 1 } else { request.arms.len() };
         limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
     check_polling(request)

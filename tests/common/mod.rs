@@ -94,28 +94,14 @@ impl Bench {
         command
     }
 
-    /// Runs it. What is measured into a named directory is measured up to three times: the only block of an arm
-    /// may be the one during which the machine stalled. What makes every trial invalid ends all three alike.
     pub fn run(&self, args: &[&str]) -> Ended {
-        self.run_as(args, |command| command)
+        ended(self.pushbench(args).output().unwrap())
     }
 
     /// The same with the targets that [`targets::set_up`] has prepared.
     pub fn run_prepared(&self, args: &[&str]) -> Ended {
-        self.run_as(args, |command| command.env("XDG_CACHE_HOME", targets::CACHE))
-    }
-
-    fn run_as(&self, args: &[&str], configure: impl Fn(&mut Command) -> &mut Command) -> Ended {
-        let run = || ended(configure(&mut self.pushbench(args)).output().unwrap());
-        let mut ended = run();
-        let Some(out) = args.iter().position(|arg| *arg == "--out") else { return ended };
-        for _ in 0..2 {
-            if ended.err.contains("trials is valid") || ended.out.contains("trust   blocks 0/") {
-                std::fs::remove_dir_all(self.path(args[out + 1])).unwrap();
-                ended = run();
-            }
-        }
-        ended
+        let mut command = self.pushbench(args);
+        ended(command.env("XDG_CACHE_HOME", targets::CACHE).output().unwrap())
     }
 
     /// Measures into `dir`.

@@ -5,6 +5,7 @@
 mod common;
 
 mod action;
+mod advise;
 mod answers;
 mod bad_input;
 mod baselines;

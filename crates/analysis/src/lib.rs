@@ -3,6 +3,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod advice;
 pub mod capacity;
 pub mod compare;
 pub mod reach;

@@ -49,6 +49,8 @@ pub fn cut_queue(trial: &Trial) -> Option<String> {
     })
 }
 
+/// The reason where the schedule has no event in the measured part.
+const NOTHING_DUE: &str = "no event was due: make load.duration longer, or load.arrivals constant";
 /// The reason where subscribers received nothing.
 pub(crate) const NOTHING_DELIVERED: &str = "no event was delivered";
 /// The reason where the target acknowledged nothing.
@@ -128,7 +130,10 @@ fn miscounts(trial: &Trial) -> Vec<String> {
         ));
     }
     let is_a_result = is_stopped_by_proxies(trial) || is_broken(trial);
-    if trial.account.measured.acknowledged == 0 && !is_a_result {
+    if trial.account.measured.due == 0 && !is_a_result {
+        reasons.retain(|why| why != NOTHING_DELIVERED);
+        reasons.push(NOTHING_DUE.to_owned());
+    } else if trial.account.measured.acknowledged == 0 && !is_a_result {
         reasons.push(NOTHING_ACKNOWLEDGED.to_owned());
     }
     reasons.extend(trial.path.as_ref().and_then(lost_count));

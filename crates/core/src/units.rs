@@ -59,6 +59,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(ns.round() as u64))
 }
 
+/// A time to which days may be nearer than nanoseconds: `250 ms`, `15 min`, `3 d`. The second unit is left out.
+pub fn span_text(ns: f64) -> String {
+    const MINUTE: f64 = 60e9;
+    let units = [("d", 24.0 * 60.0 * MINUTE), ("h", 60.0 * MINUTE), ("min", MINUTE)];
+    let unit = units.into_iter().find(|(_, length)| ns >= 2.0 * length);
+    unit.map_or_else(|| nanos_text(ns), |(unit, length)| format!("{:.0} {unit}", ns / length))
+}
+
 /// Reads `512`, `64KiB`, `1.5MB`: whole bytes.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;

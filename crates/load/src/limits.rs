@@ -18,9 +18,11 @@ pub fn check_descriptors(limit: u64, connections: usize, arms_at_once: usize) ->
     let fit = self::connections(limit) / arms_at_once.max(1) as u64;
     let fewer = Try::Connections.below(fit, connections as f64);
     let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
+    let alone = connections as u64 <= self::connections(limit);
+    let alone = if alone { "--set compare.design=sequential, or " } else { "" };
     Err(Error::usage(format!(
         "{connections} connections to each of {arms_at_once} arms need {needed} file descriptors, but this \
-         machine allows {limit}: {fewer}raise the hard limit (ulimit -Hn)"
+         machine allows {limit}: {fewer}{alone}raise the hard limit (ulimit -Hn)"
     )))
 }
 

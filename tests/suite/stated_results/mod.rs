@@ -2,6 +2,7 @@
 //! `<!-- end of results -->` stands what [`block`] makes of a run, and nothing else.
 //! `UPDATE_DOCUMENTS=1 cargo test --test suite stated_results` writes these blocks anew.
 
+mod capacity;
 mod claims;
 mod failures;
 mod gates;
@@ -115,6 +116,8 @@ fn block(name: &str) -> String {
             &[("path.rate", "bit rate"), ("payload.headers_bytes", "bytes of headers added")],
             &["response.p50"],
         ),
+        "capacity" => capacity::searches(),
+        "connections-9000" => capacity::connections(&Stored::of("connections-9000")),
         other => panic!("no document states the results of {other}"),
     }
 }

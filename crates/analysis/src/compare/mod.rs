@@ -103,7 +103,7 @@ pub struct Trials<'a> {
 }
 
 impl<'a> Trials<'a> {
-    fn of(run: &'a StoredRun, point: usize) -> Trials<'a> {
+    pub(crate) fn of(run: &'a StoredRun, point: usize) -> Trials<'a> {
         let arms = run.header.points[point].arms.len();
         let mine = |stage| move |t: &&Trial| t.point == point && t.stage == stage;
         let all: Vec<&Trial> = run.trials.iter().filter(mine(Stage::Block)).collect();

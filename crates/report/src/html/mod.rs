@@ -1,6 +1,7 @@
 //! The page: one file without any reference outside of itself, readable without script, on paper, in the
 //! dark and on a phone.
 
+pub mod advice;
 pub mod capacity;
 mod cost;
 mod figures;

@@ -1,0 +1,377 @@
+//! Advice: by which transport a workload's events should travel, why, and what would change it.
+//!
+//! Hard constraints come first (who can be reached, what a proxy lets through, what a receiver can hold), then measured
+//! costs, then what each receiver has to do itself. Nothing is weighed into a score: a rule decides, and is printed.
+
+mod choice;
+mod constraints;
+mod duties;
+pub mod evidence;
+mod load;
+#[cfg(test)]
+mod tests;
+
+use choice::choose;
+use pushbench_core::evidence::{Evidence, Run};
+use pushbench_core::transport::Transport;
+use pushbench_core::workload::{Place, Recipients, Workload};
+use serde::Serialize;
+
+/// Version of the JSON.
+pub const SCHEMA: u32 = 1;
+
+/// The transports that may be recommended.
+pub const TRANSPORTS: [Transport; 5] = [
+    Transport::Webhook,
+    Transport::Websocket,
+    Transport::Sse,
+    Transport::LongPoll,
+    Transport::Poll,
+];
+
+/// The answer to a workload.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Advice {
+    /// [`SCHEMA`]
+    pub schema: u32,
+    /// The workload.
+    pub workload: Workload,
+    /// What is recommended: one name, `a+b` for a combination; empty where nothing satisfies the workload.
+    pub recommendation: Vec<String>,
+    /// What does as well.
+    pub equal: Vec<String>,
+    /// The difference is too small to matter.
+    pub does_not_matter: bool,
+    /// Why, in the order in which it was decided.
+    pub because: Vec<Because>,
+    /// What is out of the question.
+    pub excluded: Vec<Excluded>,
+    /// Where nothing satisfies the workload: the change that lets something satisfy it.
+    pub nearest: Option<Change>,
+    /// What the workload takes of each transport that remains.
+    pub costs: Vec<Cost>,
+    /// What has to be written, beside sending and receiving.
+    pub duties: Vec<Duties>,
+    /// What the workload does not say and was assumed.
+    pub assumed: Vec<String>,
+    /// What was not measured and might matter.
+    pub not_measured: Vec<String>,
+    /// Where the recommendation changes, one key at a time.
+    pub would_change: Vec<Change>,
+    /// The runs that the figures come from.
+    pub runs: Vec<Run>,
+}
+
+/// A reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Because {
+    /// In words.
+    pub sentence: String,
+    /// The figure that it rests on; `None` of a rule.
+    pub figure: Option<f64>,
+    /// Its unit.
+    pub unit: Option<&'static str>,
+    /// The directory of the run that it comes from; `None` of the workload itself.
+    pub run: Option<String>,
+}
+
+/// A transport that is out of the question.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Excluded {
+    /// The transport.
+    pub transport: &'static str,
+    /// Why.
+    pub because: String,
+    /// The key of the workload that excludes it.
+    pub key: &'static str,
+    /// The directory of the run that shows it; `None` where it follows from the workload.
+    pub run: Option<String>,
+}
+
+/// What a workload takes of a transport.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cost {
+    /// The transport.
+    pub transport: &'static str,
+    /// CPUs of both sides in a burst; `None` where no figure is known.
+    pub cpus: Option<f64>,
+    /// Its 95 % interval.
+    pub cpus_ci95: Option<[f64; 2]>,
+    /// Requests and pings a second, deliveries apart, that it takes to stay current.
+    pub upkeep: f64,
+    /// Connections that are open all the time.
+    pub connections: u64,
+    /// Memory of the sender for them, bytes.
+    pub memory_bytes: Option<f64>,
+    /// How old an event is when it arrives, at most and without a fault, ns; `None` where no figure is known.
+    pub age_ns: Option<f64>,
+    /// The directory of the run with the CPU figure.
+    pub run: Option<String>,
+}
+
+/// What has to be written for a transport.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Duties {
+    /// The transport.
+    pub transport: &'static str,
+    /// By whoever sends.
+    pub sender: Vec<&'static str>,
+    /// By each receiver.
+    pub receiver: Vec<&'static str>,
+}
+
+/// A value of a key at which the recommendation changes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// The key of the workload.
+    pub key: &'static str,
+    /// Its value.
+    pub at: serde_json::Value,
+    /// The recommendation there; two names where it does not matter which.
+    pub to: Vec<String>,
+}
+
+/// Many events are under way to one receiver at once.
+pub fn is_deep(workload: &Workload) -> bool {
+    load::is_deep(workload)
+}
+
+/// The transports that remain and that a measurement can compare.
+pub fn to_measure(workload: &Workload, evidence: &Evidence) -> Vec<Transport> {
+    let excluded = constraints::excluded(workload, evidence);
+    let remains = |transport: &Transport| !excluded.iter().any(|e| e.transport == transport.name());
+    // How often a receiver polls decides what polling costs, and follows from the workload; only a webhook and a
+    // WebSocket are measured with many events under way.
+    let measured = |transport: &Transport| match transport {
+        Transport::Poll => false,
+        Transport::Sse | Transport::LongPoll => !is_deep(workload),
+        _ => true,
+    };
+    TRANSPORTS.into_iter().filter(remains).filter(measured).collect()
+}
+
+/// The answer from what is known.
+pub fn advise(workload: &Workload, evidence: &Evidence) -> Advice {
+    let chosen = choose(workload, evidence);
+    let would_change =
+        if chosen.pick.is_empty() { Vec::new() } else { changes(workload, evidence) };
+    let nearest = chosen.pick.is_empty().then(|| nearest(workload, evidence)).flatten();
+    let named: Vec<Transport> = TRANSPORTS
+        .into_iter()
+        .filter(|transport| chosen.names().any(|name| name == transport.name()))
+        .collect();
+    Advice {
+        schema: SCHEMA,
+        workload: workload.clone(),
+        recommendation: recommendation(&chosen.pick),
+        equal: chosen.equal.iter().map(|transport| transport.name().to_owned()).collect(),
+        does_not_matter: chosen.does_not_matter,
+        because: chosen.because.clone(),
+        excluded: chosen.excluded.clone(),
+        nearest,
+        costs: chosen.costs.clone(),
+        duties: named.iter().map(|transport| duties::of(*transport, workload)).collect(),
+        assumed: assumed(workload, &chosen),
+        not_measured: not_measured(workload, evidence),
+        would_change,
+        runs: evidence.runs.clone(),
+    }
+}
+
+fn recommendation(pick: &[Transport]) -> Vec<String> {
+    let names: Vec<&str> = pick.iter().map(|transport| transport.name()).collect();
+    (!names.is_empty()).then(|| names.join("+")).into_iter().collect()
+}
+
+/// The recommendation; both where it does not matter.
+fn either(chosen: &choice::Chosen) -> Vec<String> {
+    let mut names = recommendation(&chosen.pick);
+    let equal = chosen.equal.iter().filter(|_| chosen.does_not_matter);
+    names.extend(equal.map(|transport| transport.name().to_owned()));
+    names
+}
+
+fn assumed(workload: &Workload, chosen: &choice::Chosen) -> Vec<String> {
+    let mut lines = Vec::new();
+    if workload.recipients.is_none() && workload.count > 1 {
+        let who = match workload.recipients() {
+            Recipients::All => "each event goes to every receiver (events.recipients = \"all\")",
+            Recipients::One => "each event goes to one receiver (events.recipients = \"one\")",
+        };
+        lines.push(who.to_owned());
+    }
+    if workload.rtt.is_none() {
+        let rtt = pushbench_core::units::nanos_text(load::rtt(workload).as_nanos() as f64);
+        lines.push(format!("a round trip takes {rtt} (receivers.rtt)"));
+    }
+    let kept = chosen.costs.iter().any(|cost| cost.connections > 0);
+    if kept && workload.idle_cutoff.is_none() {
+        let cutoff = load::DEFAULT_CUTOFF.as_secs();
+        lines.push(format!(
+            "a connection that is silent for {cutoff} s may be cut off, so that it needs a ping in half of that (receivers.idle_cutoff)"
+        ));
+    }
+    if kept {
+        lines.push("a ping costs as much CPU as a delivery".to_owned());
+    }
+    if matches!(workload.place, Place::PublicServer | Place::Mixed) {
+        lines.push("public servers belong to others, who write and run what receives".to_owned());
+    }
+    lines.push(
+        "your programs cost what the built-in ones do; a framework costs more on either side"
+            .to_owned(),
+    );
+    lines
+}
+
+fn not_measured(workload: &Workload, evidence: &Evidence) -> Vec<String> {
+    let mut lines = vec!["HTTP/3, WebTransport, gRPC and batteries of mobile devices".to_owned()];
+    let own = evidence.runs.iter().any(|run| run.own);
+    if !own {
+        lines.push(
+            "your machine: every figure is of a stored run; leave --no-measure out to measure here"
+                .to_owned(),
+        );
+    }
+    if workload.count > 20_000 {
+        lines.push(format!(
+            "{} receivers at once: costs are those of fewer, multiplied",
+            workload.count
+        ));
+    }
+    if workload.tls {
+        lines.push("TLS at this load: costs of events are those over plain TCP; `pushbench run ablation` measures the difference".to_owned());
+    }
+    lines
+}
+
+/// The steps in which a key is changed, each a factor.
+const FACTORS: [f64; 10] = [2.0, 4.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6];
+
+/// The first value of each key, up and down, at which something else is recommended.
+fn changes(workload: &Workload, evidence: &Evidence) -> Vec<Change> {
+    let same = |other: &choice::Chosen, own: &choice::Chosen| {
+        other.pick == own.pick && other.does_not_matter == own.does_not_matter
+    };
+    let own = choose(workload, evidence);
+    let mut found = Vec::new();
+    for key in KEYS {
+        for up in [true, false] {
+            let changed = FACTORS.iter().find_map(|factor| {
+                let factor = if up { *factor } else { 1.0 / factor };
+                let (other, value) = scaled(workload, key, factor)?;
+                let chosen = choose(&other, evidence);
+                (!same(&chosen, &own)).then_some((factor, value, chosen))
+            });
+            let Some((factor, value, chosen)) = changed else { continue };
+            let (at, to) =
+                narrowed(workload, evidence, key, factor, &own).unwrap_or((value, chosen));
+            found.push(Change { key, at, to: either(&to) });
+        }
+    }
+    found
+}
+
+/// Keys that are varied.
+const KEYS: [&str; 3] = ["events.rate", "receivers.count", "need.freshness"];
+/// Halvings of the step in which a recommendation changes; what is left of a factor of ten is 4 %.
+const HALVINGS: usize = 6;
+
+/// The change within a step, by bisection on a logarithmic scale.
+fn narrowed(
+    workload: &Workload,
+    evidence: &Evidence,
+    key: &'static str,
+    factor: f64,
+    own: &choice::Chosen,
+) -> Option<(serde_json::Value, choice::Chosen)> {
+    let step = |factor: f64| {
+        let (other, value) = scaled(workload, key, factor)?;
+        let chosen = choose(&other, evidence);
+        let changed = chosen.pick != own.pick || chosen.does_not_matter != own.does_not_matter;
+        Some((changed, value, chosen))
+    };
+    let inner = FACTORS.iter().copied().rfind(|f| *f < factor.max(1.0 / factor));
+    let inner = inner.unwrap_or(1.0);
+    let (mut same, mut other) = (if factor > 1.0 { inner } else { 1.0 / inner }, factor);
+    let mut best = None;
+    for _ in 0..HALVINGS {
+        let middle = (same * other).sqrt();
+        match step(middle)? {
+            (true, value, chosen) => {
+                other = middle;
+                best = Some((value, chosen));
+            }
+            (false, ..) => same = middle,
+        }
+    }
+    best
+}
+
+/// The workload with one key multiplied; `None` beyond what makes sense.
+fn scaled(workload: &Workload, key: &str, factor: f64) -> Option<(Workload, serde_json::Value)> {
+    let mut other = workload.clone();
+    let value = match key {
+        "events.rate" => {
+            other.rate = two_digits(workload.rate * factor);
+            (other.rate < 1e7).then(|| serde_json::json!(other.rate))
+        }
+        "receivers.count" => {
+            let count = two_digits(workload.count as f64 * factor).round();
+            other.count = count as u64;
+            other.split = workload.split.map(|(public, _)| {
+                let part = (public as f64 / workload.count as f64 * count).round() as u64;
+                (part, other.count.saturating_sub(part))
+            });
+            (1.0..1e8).contains(&count).then(|| serde_json::json!(other.count))
+        }
+        _ => {
+            let ns = two_digits(workload.freshness.as_nanos() as f64 * factor);
+            other.freshness = std::time::Duration::from_nanos(ns as u64);
+            let text = pushbench_core::units::span_text(ns);
+            (1e6..1e15).contains(&ns).then(|| serde_json::json!(text))
+        }
+    }?;
+    Some((other, value))
+}
+
+fn two_digits(value: f64) -> f64 {
+    let unit = 10f64.powf(value.log10().floor() - 1.0);
+    (value / unit).round() * unit
+}
+
+/// The first single change, in the order in which people would make them, that lets a transport satisfy the workload.
+fn nearest(workload: &Workload, evidence: &Evidence) -> Option<Change> {
+    use pushbench_core::workload::{Direction, Proxy};
+    use std::time::Duration;
+    let with = |change: &dyn Fn(&mut Workload)| {
+        let mut other = workload.clone();
+        change(&mut other);
+        other
+    };
+    let mut tries: Vec<(&'static str, serde_json::Value, Workload)> = Vec::new();
+    for freshness in [1u64, 5, 60, 900] {
+        let longer = Duration::from_secs(freshness);
+        if longer > workload.freshness {
+            let text = pushbench_core::units::span_text(longer.as_nanos() as f64);
+            tries.push(("need.freshness", text.into(), with(&|w| w.freshness = longer)));
+        }
+    }
+    if workload.direction == Direction::Both {
+        let one_way = with(&|w| w.direction = Direction::OneWay);
+        tries.push(("need.direction", "one-way".into(), one_way));
+    }
+    tries.push(("receivers.proxy", "none".into(), with(&|w| w.proxy = Proxy::None)));
+    tries.push((
+        "receivers.where",
+        "public-server".into(),
+        with(&|w| {
+            w.place = Place::PublicServer;
+            w.split = None;
+        }),
+    ));
+    tries.into_iter().find_map(|(key, at, other)| {
+        let chosen = choose(&other, evidence);
+        (!chosen.pick.is_empty()).then(|| Change { key, at, to: recommendation(&chosen.pick) })
+    })
+}

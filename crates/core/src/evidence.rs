@@ -1,0 +1,103 @@
+//! Figures that advice rests on, each with the run that it was measured in.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the file.
+pub const SCHEMA: u32 = 1;
+
+/// All that is known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// [`SCHEMA`]
+    pub schema: u32,
+    /// The runs.
+    pub runs: Vec<Run>,
+    /// What they measured.
+    pub figures: Vec<Figure>,
+    /// What got through which path.
+    pub passages: Vec<Passage>,
+}
+
+/// A run that figures come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its directory.
+    pub dir: String,
+    /// Of the program.
+    pub version: String,
+    /// When it began, UTC.
+    pub began: String,
+    /// The machine's CPU.
+    pub cpu: String,
+    /// True of a run that was made for this advice, on this machine.
+    pub own: bool,
+}
+
+/// The mean of a metric over the valid blocks of an arm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// The transport.
+    pub transport: String,
+    /// Over TLS.
+    pub tls: bool,
+    /// The metric, as in `pushbench list metrics`.
+    pub metric: String,
+    /// Under which load.
+    pub setting: Setting,
+    /// The mean, in the metric's unit.
+    pub value: f64,
+    /// Its 95 % interval; `None` below the blocks that a verdict needs.
+    pub ci95: Option<[f64; 2]>,
+    /// Valid blocks.
+    pub blocks: usize,
+    /// Index of its run.
+    pub run: usize,
+}
+
+/// The load under which a figure was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Receivers: subscribers of a fan-out, else 1.
+    pub receivers: u64,
+    /// Whoever receives an event acknowledges it.
+    pub acknowledged: bool,
+    /// Events a second; `None` of a closed loop.
+    pub rate: Option<f64>,
+    /// Events that may be unanswered at once on a connection.
+    pub in_flight: usize,
+    /// Bytes of an event.
+    pub payload_bytes: u64,
+}
+
+/// Whether an arm got through a path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The path, as in `pushbench reach`.
+    pub path: String,
+    /// The transport.
+    pub transport: String,
+    /// Over TLS.
+    pub tls: bool,
+    /// Events arrived; `None` where it was not tried.
+    pub through: Option<bool>,
+    /// Its connection outlived a silence, or needs none.
+    pub survives_silence: Option<bool>,
+    /// The setting that cures what is lacking.
+    pub cure: Option<String>,
+    /// Why it did not get through.
+    pub why: String,
+    /// Index of its run.
+    pub run: usize,
+}
+
+impl Evidence {
+    /// Adds what else is known, with its runs.
+    pub fn extend(&mut self, other: Evidence) {
+        let shift = self.runs.len();
+        self.runs.extend(other.runs);
+        let figures = other.figures.into_iter();
+        self.figures.extend(figures.map(|f| Figure { run: f.run + shift, ..f }));
+        let passages = other.passages.into_iter();
+        self.passages.extend(passages.map(|p| Passage { run: p.run + shift, ..p }));
+    }
+}

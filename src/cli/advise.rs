@@ -1,0 +1,114 @@
+//! `pushbench advise`
+
+use crate::advise::{Measurement, ask, shipped};
+use crate::cli::formats::Formats;
+use crate::cli::progress::Show;
+use crate::cli::run::{SEED, default_out};
+use crate::cli::{command_line, deliver, interrupt_flag, look};
+use pushbench_analysis::advice::{Advice, advise};
+use pushbench_core::error::Result;
+use pushbench_core::units;
+use pushbench_core::workload::Workload;
+use pushbench_host::console::error_line;
+use pushbench_host::cpus::Placement;
+use pushbench_host::input::{WRITTEN, text};
+use pushbench_host::results_store::{vacant, write_atomically};
+use pushbench_report::layout::Look;
+use pushbench_report::{Format, advice, html};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A file that describes the workload; without it, questions are asked
+    workload: Option<PathBuf>,
+    /// Answers from stored figures alone, at once
+    #[arg(long, conflicts_with_all = ["at_most", "out", "cpus"])]
+    no_measure: bool,
+    /// Measuring takes at most this long
+    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = units::parse_duration)]
+    at_most: Duration,
+    /// text, json, markdown or html
+    #[arg(long, value_parser = FORMATS, default_value = "text", hide_possible_values = true)]
+    format: Format,
+    /// Writes to this file; - is standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Results directory of the measurement [default: results/TIME-advise, the time in UTC]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// CPUs of driver and targets, such as driver=1,target=0
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<String>,
+    /// Seed of the schedules
+    #[arg(long, value_name = "N", default_value_t = SEED)]
+    seed: u64,
+}
+
+const FORMATS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown, Format::Html]);
+
+/// 0 when something is recommended, 1 when no transport satisfies the workload.
+pub fn run(args: &Args) -> Result<u8> {
+    let (file, written) = match &args.workload {
+        Some(path) => (path.display().to_string(), text(path, WRITTEN)?),
+        None => {
+            let mut input = std::io::stdin().lock();
+            let answers = ask(&mut input, &mut |question| error_line(question))?;
+            ("your answers".to_owned(), answers)
+        }
+    };
+    let workload = Workload::parse(&file, &written)?;
+    let mut known = shipped()?;
+    let out = args.out.clone().unwrap_or_else(|| default_out("advise"));
+    if !args.no_measure {
+        vacant(&out)?;
+        let placement = match &args.cpus {
+            Some(text) => Placement::parse(text)?,
+            None => Placement::automatic(),
+        };
+        let measurement = Measurement {
+            workload: &workload,
+            known: &known,
+            at_most: args.at_most,
+            placement,
+            seed: args.seed,
+            out: &out,
+            command: command_line(),
+        };
+        match measurement.request()? {
+            None => error_line("nothing to measure: fewer than two transports remain"),
+            Some(request) => {
+                let interrupt = interrupt_flag()?;
+                let mut show = Show::new();
+                show.say_placement(&request.placement);
+                let measured = measurement.measure(request, &interrupt, &mut show);
+                show.finish();
+                known.extend(measured?);
+            }
+        }
+    }
+    let advice = advise(&workload, &known);
+    deliver(
+        &rendered(&advice, args.format, if args.output.is_none() { look() } else { Look::PLAIN }),
+        args.output.as_deref(),
+    )?;
+    if known.runs.iter().any(|run| run.own) {
+        let page = out.join("advice.html");
+        write_atomically(&page, rendered(&advice, Format::Html, Look::PLAIN).as_bytes())?;
+        write_atomically(
+            &out.join("advice.json"),
+            rendered(&advice, Format::Json, Look::PLAIN).as_bytes(),
+        )?;
+        error_line(&format!("Page     {}", page.display()));
+    }
+    Ok(u8::from(advice.recommendation.is_empty()))
+}
+
+fn rendered(advised: &Advice, format: Format, look: Look) -> String {
+    match format {
+        Format::Json => advice::json(advised),
+        Format::Markdown => advice::markdown(advised),
+        Format::Html => html::advice::render(advised, &shell_words::join(command_line())),
+        _ => advice::text(advised, look),
+    }
+}
