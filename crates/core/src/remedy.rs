@@ -1,6 +1,15 @@
 //! Values of options that a message tells to try: each is one that its option takes, and another one than
 //! was refused.
 
+/// How to get more of what a machine is short of: `file descriptors`, `local ports` or `memory`.
+pub fn more_of(short: &str) -> &'static str {
+    match short {
+        "file descriptors" => "raise the hard limit (ulimit -Hn)",
+        "local ports" => "widen net.ipv4.ip_local_port_range",
+        _ => "free some, or use a machine with more",
+    }
+}
+
 /// An option of `pushbench run` whose value a message computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Try {

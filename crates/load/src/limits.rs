@@ -3,7 +3,7 @@
 
 use crate::subscriber::CONNECTIONS_PER_SOURCE;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::remedy::Try;
+use pushbench_core::remedy::{Try, more_of};
 use std::fs;
 
 /// Descriptors that are not connections: standard streams, pipes of the targets, epoll, timers, files.
@@ -98,11 +98,7 @@ impl Machine {
         } else {
             String::new()
         };
-        let more = match short {
-            "file descriptors" => "raise the hard limit (ulimit -Hn)",
-            "local ports" => "widen net.ipv4.ip_local_port_range",
-            _ => "free some, or use a machine with more",
-        };
+        let more = more_of(short);
         let fewer = Try::Subscribers.below(fit, requested as f64);
         let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
         Err(Error::usage(format!(

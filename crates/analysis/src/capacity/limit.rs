@@ -4,6 +4,7 @@ use crate::capacity::search::Search;
 use crate::capacity::value_text;
 use crate::capacity::window::{broken, observation};
 use pushbench_core::capacity::{CapacityRecord, Window};
+use pushbench_core::remedy::more_of;
 
 /// A target that uses this part of its CPUs has none left.
 const CPU_LIMIT: f64 = 0.85;
@@ -37,7 +38,8 @@ pub fn of(
                 let why = match short.starts_with("the largest ") {
                     true => format!("{short} is {load:.0}: the target may carry more"),
                     false => format!(
-                        "no more than {load:.0} fit this machine for want of {short}: the target may carry more"
+                        "no more than {load:.0} fit this machine for want of {short}: the target may carry more; {}",
+                        more_of(short)
                     ),
                 };
                 limit(short, why)
