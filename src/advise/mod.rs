@@ -29,8 +29,8 @@ const WARMUP: Duration = Duration::from_millis(300);
 const START: Duration = Duration::from_millis(500);
 /// Bounds of the measured part of a trial.
 const LENGTH: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
-/// Bounds of a run's receivers and of its deliveries or events a second.
-const RECEIVERS: [u64; 2] = [2, 1_000];
+/// Bounds of a run's receivers and of its deliveries or events a second: of fewer there is no p99 in the time.
+const RECEIVERS: [u64; 2] = [1, 1_000];
 const RATE: [f64; 2] = [200.0, 20_000.0];
 /// Events that may be under way at once to one receiver.
 const IN_FLIGHT: &str = "64";
@@ -137,7 +137,11 @@ impl Measurement<'_> {
         run::check(&request)?;
         run::prepare(&mut request, interrupt, progress)?;
         run::first_look(&request, interrupt)?;
-        run::execute(&request, interrupt, progress)?;
+        match run::execute(&request, interrupt, progress) {
+            // What was finished counts.
+            Ok(()) | Err(Error::Interrupted) => {}
+            Err(e) => return Err(e),
+        }
         let stored = results_store::read(&request.out)?;
         Ok(evidence::of_run(&self.out.display().to_string(), &stored, true))
     }

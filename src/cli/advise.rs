@@ -6,7 +6,7 @@ use crate::cli::progress::Show;
 use crate::cli::run::{SEED, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, look};
 use pushbench_analysis::advice::{Advice, advise};
-use pushbench_core::error::Result;
+use pushbench_core::error::{Error, Result};
 use pushbench_core::units;
 use pushbench_core::workload::Workload;
 use pushbench_host::console::error_line;
@@ -16,6 +16,7 @@ use pushbench_host::results_store::{vacant, write_atomically};
 use pushbench_report::layout::Look;
 use pushbench_report::{Format, advice, html};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,8 @@ pub struct Args {
 
 const FORMATS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown, Format::Html]);
 
-/// 0 when something is recommended, 1 when no transport satisfies the workload.
+/// 0 when something is recommended, 1 when no transport satisfies the workload. An interrupted measurement ends with an
+/// answer from what is known.
 pub fn run(args: &Args) -> Result<u8> {
     let (file, written) = match &args.workload {
         Some(path) => (path.display().to_string(), text(path, WRITTEN)?),
@@ -60,6 +62,7 @@ pub fn run(args: &Args) -> Result<u8> {
     let workload = Workload::parse(&file, &written)?;
     let mut known = shipped()?;
     let out = args.out.clone().unwrap_or_else(|| default_out("advise"));
+    let mut interrupted = false;
     if !args.no_measure {
         vacant(&out)?;
         let placement = match &args.cpus {
@@ -84,6 +87,7 @@ pub fn run(args: &Args) -> Result<u8> {
                 let measured = measurement.measure(request, &interrupt, &mut show);
                 show.finish();
                 known.extend(measured?);
+                interrupted = interrupt.load(Ordering::Relaxed);
             }
         }
     }
@@ -100,6 +104,9 @@ pub fn run(args: &Args) -> Result<u8> {
             rendered(&advice, Format::Json, Look::PLAIN).as_bytes(),
         )?;
         error_line(&format!("Page     {}", page.display()));
+    }
+    if interrupted {
+        return Err(Error::Interrupted);
     }
     Ok(u8::from(advice.recommendation.is_empty()))
 }

@@ -33,7 +33,7 @@ pub struct Run {
     pub own: bool,
 }
 
-/// The mean of a metric over the valid blocks of an arm.
+/// A metric of an arm: its mean over the valid blocks, or a percentile of what was measured in all of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// The transport.
@@ -44,9 +44,9 @@ pub struct Figure {
     pub metric: String,
     /// Under which load.
     pub setting: Setting,
-    /// The mean, in the metric's unit.
+    /// In the metric's unit.
     pub value: f64,
-    /// Its 95 % interval; `None` below the blocks that a verdict needs.
+    /// The 95 % interval of a mean; `None` below the blocks that a verdict needs.
     pub ci95: Option<[f64; 2]>,
     /// Valid blocks.
     pub blocks: usize,
@@ -57,8 +57,10 @@ pub struct Figure {
 /// The load under which a figure was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Setting {
-    /// Receivers: subscribers of a fan-out, else 1.
+    /// Receivers: subscribers of a fan-out.
     pub receivers: u64,
+    /// Many events were under way to one receiver at once, which is no subscriber.
+    pub deep: bool,
     /// Whoever receives an event acknowledges it.
     pub acknowledged: bool,
     /// Events a second; `None` of a closed loop.

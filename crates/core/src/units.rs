@@ -63,7 +63,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 pub fn span_text(ns: f64) -> String {
     const MINUTE: f64 = 60e9;
     let units = [("d", 24.0 * 60.0 * MINUTE), ("h", 60.0 * MINUTE), ("min", MINUTE)];
-    let unit = units.into_iter().find(|(_, length)| ns >= 2.0 * length);
+    let whole = |length: f64| ns >= 2.0 * length || ns == length;
+    let unit = units.into_iter().find(|(_, length)| whole(*length));
     unit.map_or_else(|| nanos_text(ns), |(unit, length)| format!("{:.0} {unit}", ns / length))
 }
 

@@ -146,8 +146,8 @@ const fn key(path: &'static str, write: &'static str, otherwise: Option<&'static
     Key { path, write, otherwise }
 }
 
-const NUMBER: &str = "a number greater than 0";
-const WHOLE: &str = "a whole number of 1 or more";
+const NUMBER: &str = "a number greater than 0, up to ten million";
+const WHOLE: &str = "a whole number from 1 to a thousand million";
 const TIME: &str = "a time such as \"250ms\", \"15m\" or \"3d\"";
 const SWITCH: &str = "true or false";
 
@@ -156,7 +156,7 @@ const KEYS: [Key; 22] = [
     key("name", "text", Some("workload")),
     key("question", "text", Some("")),
     key("events.rate", NUMBER, None),
-    key("events.burst_factor", "a number of 1 or more", Some("1")),
+    key("events.burst_factor", "a number from 1 to a million", Some("1")),
     key("events.payload_bytes", WHOLE, Some("512")),
     key("events.recipients", "\"all\" or \"one\"", Some("")),
     key("receivers.count", WHOLE, None),
@@ -295,7 +295,7 @@ impl Values<'_> {
         match (self.found.get(path), key.otherwise) {
             (Some((text, origin)), _) => read(text)
                 .map(Some)
-                .ok_or_else(|| origin.error(format!("{path} = \"{text}\": write {write}"))),
+                .ok_or_else(|| origin.error(format!("{path} = {text}: write {write}"))),
             (None, Some("")) => Ok(None),
             (None, Some(otherwise)) => Ok(read(otherwise)),
             (None, None) => {
@@ -316,16 +316,19 @@ impl Values<'_> {
         Ok(Workload {
             name: self.value("name", text)?,
             question: self.optional("question", text)?.unwrap_or_default(),
-            rate: self.value("events.rate", |text| number(text).filter(|n| *n > 0.0))?,
-            burst_factor: self
-                .value("events.burst_factor", |text| number(text).filter(|n| *n >= 1.0))?,
+            rate: self
+                .value("events.rate", |text| number(text).filter(|n| (1e-9..=1e7).contains(n)))?,
+            burst_factor: self.value("events.burst_factor", |text| {
+                number(text).filter(|n| (1.0..=1e6).contains(n))
+            })?,
             payload_bytes: self.value("events.payload_bytes", whole)?,
             recipients: self.optional("events.recipients", Recipients::read)?,
             count: self.value("receivers.count", whole)?,
             place: self.value("receivers.where", Place::read)?,
             proxy: self.value("receivers.proxy", Proxy::read)?,
             always_on: self.value("receivers.always_on", switch)?,
-            idle_cutoff: self.optional("receivers.idle_cutoff", time)?,
+            idle_cutoff: self
+                .optional("receivers.idle_cutoff", |text| time(text).filter(|t| !t.is_zero()))?,
             rtt: self.optional("receivers.rtt", time)?,
             split: public?.zip(nat?),
             freshness: self.value("need.freshness", |text| time(text).filter(|t| !t.is_zero()))?,
@@ -376,12 +379,14 @@ impl Values<'_> {
                 &format!("{public} public servers and {nat} behind NAT are {}", public + nat),
             ),
             (Place::Mixed, _) => Ok(()),
-            _ if w.split.is_some() => self.contradiction(
-                "receivers.public_server",
-                "receivers.where",
-                "write where = \"mixed\", or leave public_server and behind_nat out",
-            ),
-            _ => Ok(()),
+            _ => {
+                let parts = ["receivers.public_server", "receivers.behind_nat"];
+                let given = parts.into_iter().find(|path| self.found.contains_key(path));
+                given.map_or(Ok(()), |path| {
+                    let why = "write where = \"mixed\", or leave public_server and behind_nat out";
+                    self.contradiction(path, "receivers.where", why)
+                })
+            }
         }
     }
 
@@ -412,7 +417,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 fn whole(text: &str) -> Option<u64> {
-    text.replace('_', "").parse().ok().filter(|number| *number >= 1)
+    text.replace('_', "").parse().ok().filter(|number| (1..=1_000_000_000).contains(number))
 }
 
 fn switch(text: &str) -> Option<bool> {

@@ -3,8 +3,10 @@
 use crate::layout::{self, BOLD, Look};
 use crate::markdown;
 use crate::visible::line;
-use pushbench_analysis::advice::{Advice, Because, Change, Cost, Excluded};
+use pushbench_analysis::advice::{Advice, Because, Change, Cost, Excluded, Source};
+use pushbench_core::evidence::Setting;
 use pushbench_core::units::{bytes, span_text};
+use pushbench_core::workload::{Recipients, Workload};
 use std::fmt::Write as _;
 
 /// What is printed where no figure is known.
@@ -17,10 +19,10 @@ pub(crate) fn verdict(advice: &Advice) -> String {
     match (&advice.recommendation[..], advice.does_not_matter) {
         ([], _) => "None: no transport satisfies this workload".to_owned(),
         ([pick, ..], true) => {
-            format!("It does not matter: {} or {equal}; choose by what your team knows", name(pick))
+            format!("It does not matter: {} or {equal}; choose what your team knows", name(pick))
         }
         ([pick, ..], false) if !equal.is_empty() => {
-            format!("Recommended: {}; {equal} does as well", name(pick))
+            format!("Recommended: {}; {equal} is as good", name(pick))
         }
         ([pick, ..], false) => format!("Recommended: {}", name(pick)),
     }
@@ -53,8 +55,11 @@ pub(crate) fn change(change: &Change) -> String {
 
 /// Two significant digits, without an exponent.
 fn cpus(value: f64) -> String {
-    let digits = if value > 0.0 { (1.0 - value.log10().floor()).clamp(0.0, 9.0) } else { 0.0 };
-    format!("{value:.0$}", digits as usize)
+    const LEAST: f64 = 0.0001;
+    match value {
+        v if v < LEAST => format!("< {LEAST}"),
+        v => format!("{v:.0$}", (1.0 - v.log10().floor()).max(0.0) as usize),
+    }
 }
 
 /// A row a transport.
@@ -70,7 +75,8 @@ pub(crate) fn costs(advice: &Advice) -> Vec<Vec<String>> {
         "open connections",
         "memory of the sender",
         "age of an event",
-        "figures from",
+        "CPU figures from",
+        "age figures from",
     ];
     let row = |cost: &Cost| {
         let known = |value: Option<String>| value.unwrap_or_else(|| NONE.to_owned());
@@ -87,9 +93,63 @@ pub(crate) fn costs(advice: &Advice) -> Vec<Vec<String>> {
             },
             known(cost.age_ns.map(span_text)),
             known(cost.run.clone()),
+            known(cost.age_run.clone()),
         ]
     };
     std::iter::once(head.map(str::to_owned).to_vec()).chain(advice.costs.iter().map(row)).collect()
+}
+
+/// A load in words.
+fn setting(s: &Setting) -> String {
+    let rate = s.rate.map_or("as many events".to_owned(), |rate| format!("{rate:.0} events"));
+    let who = match (s.deep, s.acknowledged) {
+        (true, _) => format!("1 receiver, {} events in flight", s.in_flight),
+        (false, true) => format!("{} subscribers that acknowledge", s.receivers),
+        (false, false) => format!("{} subscribers that do not acknowledge", s.receivers),
+    };
+    format!("{who}, {rate} a second, {} bytes each", s.payload_bytes)
+}
+
+/// What was asked.
+fn workload(w: &Workload) -> Vec<String> {
+    let time = |time: std::time::Duration| span_text(time.as_nanos() as f64);
+    let each = match w.recipients() {
+        Recipients::All => "to every receiver",
+        Recipients::One => "to one receiver each",
+    };
+    let split = w.split.map_or(String::new(), |(public, nat)| {
+        format!(" ({public} public servers, {nat} behind NAT)")
+    });
+    let outage = w.outage.map_or(String::new(), |o| format!(", outages of {}", time(o)));
+    let also = [
+        (w.durable, ", durable"),
+        (w.ordered, ", ordered"),
+        (!w.always_on, ", receivers not always on"),
+    ];
+    let also: String = also.iter().filter(|(is, _)| *is).map(|(_, text)| *text).collect();
+    let tls = if w.tls { "over TLS" } else { "without TLS" };
+    vec![
+        format!(
+            "{} events a second {each}, {} times as many in a burst, {} bytes each, {}",
+            w.rate, w.burst_factor, w.payload_bytes, w.direction
+        ),
+        format!("{} receivers: {}{split}; proxy: {}", w.count, w.place, w.proxy),
+        format!(
+            "at most {} old, {}{outage}{also}; {tls}, sender known by: {}",
+            time(w.freshness),
+            w.promise.words(),
+            w.sender
+        ),
+    ]
+}
+
+fn changes(advice: &Advice) -> Vec<String> {
+    match (&advice.would_change[..], &advice.recommendation[..]) {
+        ([], [_, ..]) => vec![
+            "nothing: rate, burst, number of receivers and freshness may be a million times as large or small".to_owned(),
+        ],
+        (changes, _) => changes.iter().map(change).collect(),
+    }
 }
 
 /// The lists that follow the verdict, each with its heading.
@@ -101,18 +161,21 @@ pub(crate) fn lists(advice: &Advice) -> Vec<(&'static str, Vec<String>)> {
         [side("the sender", &duties.sender), side("each receiver", &duties.receiver)]
     });
     let mut lists = vec![
+        ("The workload", workload(&advice.workload)),
         ("Because", advice.because.iter().map(reason).collect()),
-        ("Out of the question", advice.excluded.iter().map(exclusion).collect()),
-        ("It would be satisfied with", advice.nearest.iter().map(change).collect()),
-        ("Has to be written", duties.flatten().collect::<Vec<_>>()),
-        ("Would change it", advice.would_change.iter().map(change).collect()),
+        ("Excluded", advice.excluded.iter().map(exclusion).collect()),
+        ("The nearest that could be satisfied", advice.nearest.iter().map(change).collect()),
+        ("What you have to build", duties.flatten().collect::<Vec<_>>()),
+        ("What would change it", changes(advice)),
         ("Assumed", advice.assumed.clone()),
         ("Not measured", advice.not_measured.clone()),
     ];
-    let source = |run: &pushbench_core::evidence::Run| {
+    let source = |source: &Source| {
+        let run = &source.run;
         let stored = if run.own { "measured now" } else { "stored" };
         let day = run.began.split('T').next().unwrap_or_default();
-        format!("{}: {stored}, pushbench {}, {day}, {}", run.dir, run.version, run.cpu)
+        let load = source.setting.map_or(String::new(), |s| format!(" with {}", setting(&s)));
+        format!("{}: {stored}{load}; pushbench {}, {day}, {}", run.dir, run.version, run.cpu)
     };
     lists.push(("Figures from", advice.runs.iter().map(source).collect()));
     lists.retain(|(_, lines)| !lines.is_empty());
@@ -121,14 +184,15 @@ pub(crate) fn lists(advice: &Advice) -> Vec<(&'static str, Vec<String>)> {
 
 /// As on the terminal.
 pub fn text(advice: &Advice, look: Look) -> String {
-    let mut out = look.wrap(&look.paint(BOLD, &line(&verdict(advice))), 2);
+    let mut out = look.wrap(&line(&advice.workload.name), 2);
+    out.push_str(&look.wrap(&look.paint(BOLD, &line(&verdict(advice))), 2));
     for (heading, lines) in lists(advice) {
         let _ = writeln!(out, "\n{}", look.paint(BOLD, heading));
         for item in lines {
             out.push_str(&look.wrap(&format!("- {}", line(&item)), 2));
         }
-        if heading == "Because" {
-            let _ = writeln!(out, "\n{}", layout::table(&costs(advice), 1, 1, look).trim_end());
+        if heading == "Because" && !advice.costs.is_empty() {
+            let _ = writeln!(out, "\n{}", layout::table(&costs(advice), 1, 2, look).trim_end());
         }
     }
     out

@@ -5,6 +5,7 @@ use crate::documents::ROOT;
 use pushbench_analysis::capacity::{ArmCapacity, Capacity, Ending, judge};
 use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::capacity::Dimension;
+use pushbench_core::scenario::objective::more_is_better;
 use pushbench_core::units;
 use std::fmt::Write as _;
 
@@ -30,8 +31,9 @@ pub fn searches() -> String {
         let found = search(name);
         let record = &found.record;
         let unit = Dimension::named(&record.of).unwrap().unit;
-        let limits: Vec<String> =
-            found.objective.iter().map(|(what, limit)| format!("{what} {limit}")).collect();
+        let sign = |what: &str| if more_is_better(what) { "≥" } else { "≤" };
+        let limit = |(what, limit): (&String, &String)| format!("{what} {} {limit}", sign(what));
+        let limits: Vec<String> = found.objective.iter().map(limit).collect();
         for (i, arm) in found.arms.iter().enumerate() {
             let took = record.windows.iter().map(|w| w.began_ns).max().unwrap() + record.window_ns;
             let windows = record.windows.len();
@@ -66,8 +68,6 @@ pub fn searches() -> String {
                 );
             }
         }
-        let commands: &str = &record.command;
-        let _ = writeln!(text, "- Command: `{commands}`");
     }
     format!("{}\n{text}", grid(&rows))
 }

@@ -13,6 +13,8 @@ const CPUS: f64 = 0.05;
 const TIMES: f64 = 1.5;
 /// Few receivers: a team runs both sides, and either way is written once.
 const FEW: u64 = 100;
+/// With more events in flight than this, on average, a connection is never idle.
+const BUSY: f64 = 1.0;
 /// Events that may be older can be asked for at intervals, without a connection for each receiver.
 const PATIENT_S: f64 = 60.0;
 
@@ -66,8 +68,7 @@ fn mixed(workload: &Workload, (public, nat): (u64, u64), known: &Evidence) -> Ch
     let mut reasons = because(&format!("the {public} public servers"), &reached);
     reasons.extend(because(&format!("the {nat} behind NAT"), &hidden));
     if pick.len() > 1 {
-        reasons
-            .push(said("both ways are fed from one log of events, so that they promise the same"));
+        reasons.push(said("feed both from one log of events, so that both keep the same promise"));
     }
     // What is excluded in both parts is excluded.
     let both = |e: &&Excluded| reached.excluded.iter().any(|other| other.transport == e.transport);
@@ -111,7 +112,7 @@ impl Decision<'_> {
             return (None, Vec::new(), false);
         }
         if let [only] = self.viable[..] {
-            self.say(format!("{} is the only one that is left", only.name()));
+            self.say(format!("nothing but {} remains", only.name()));
             return (Some(only), Vec::new(), false);
         }
         self.drop_expensive();
@@ -123,7 +124,7 @@ impl Decision<'_> {
             && self.viable.contains(&Transport::Websocket)
             && !(reachable && w.place == Place::PublicServer)
         {
-            self.say("events go both ways: one WebSocket carries both, everything else needs a request for what comes back");
+            self.say("events go both ways: one WebSocket carries both, and everything else needs a request for what comes back");
             return (Some(Transport::Websocket), Vec::new(), false);
         }
         if reachable { self.reachable() } else { self.connecting() }
@@ -151,7 +152,7 @@ impl Decision<'_> {
             self.viable.retain(|transport| transport.name() != cost.transport);
             self.because.push(Because {
                 sentence: format!(
-                    "in a burst {} takes {:.2} CPUs and {} {:.2}, both sides together: too much more to recommend it",
+                    "in a burst {} takes {:.2} CPUs, and {} takes {:.2}, sender and receivers together: more than {TIMES} times as much",
                     cost.transport,
                     cost.cpus.unwrap_or_default(),
                     cheapest.transport,
@@ -167,26 +168,34 @@ impl Decision<'_> {
     /// Receivers that the sender can connect to.
     fn reachable(&mut self) -> Answer {
         let w = self.workload;
-        let under_way = load::under_way(w, self.known);
-        if let Some(most) = under_way.filter(|most| *most > 1.0)
+        let in_flight = load::in_flight(w, self.known);
+        if let Some(mean) = in_flight.filter(|mean| *mean > BUSY)
             && self.viable.contains(&Transport::Websocket)
         {
             self.because.push(Because {
                 sentence: format!(
-                    "in a burst {} events are under way to each receiver at once: a webhook needs as many connections, a WebSocket one",
-                    round(most)
+                    "on average {} events are in flight to each receiver: a webhook keeps as many connections busy, a WebSocket one",
+                    round(mean)
                 ),
-                figure: Some(most),
-                unit: Some("events under way"),
+                figure: Some(mean),
+                unit: Some("events in flight"),
                 run: None,
             });
             return (Some(Transport::Websocket), Vec::new(), false);
         }
         let few = w.place == Place::SameNetwork && w.count <= FEW;
         if few && self.viable.contains(&Transport::Websocket) {
-            self.say_small(&[Transport::Webhook, Transport::Websocket]);
-            self.say("both sides are yours and few: choose by what your team knows; a webhook is the smaller program");
+            let both = [Transport::Webhook, Transport::Websocket];
+            self.say_small(&both);
+            if let Some(cheaper) = self.cheaper(both) {
+                return (Some(cheaper), Vec::new(), false);
+            }
+            self.say("both sides are yours, and there are few: choose what your team knows; a webhook is the smaller program");
             return (Some(Transport::Webhook), vec![Transport::Websocket], true);
+        }
+        if !self.viable.contains(&Transport::Websocket) {
+            self.say("a request reaches the receivers, and no connection has to be kept");
+            return (Some(Transport::Webhook), Vec::new(), false);
         }
         let [webhook, websocket] = [Transport::Webhook, Transport::Websocket]
             .map(|transport| duties::of(transport, w).receiver);
@@ -194,7 +203,7 @@ impl Decision<'_> {
             websocket.into_iter().filter(|duty| !webhook.contains(duty)).collect();
         self.because.push(Because {
             sentence: format!(
-                "the sender opens the connection; with a WebSocket each receiver has more to do: {}",
+                "with a webhook the sender connects; a WebSocket leaves more to each receiver: {}",
                 more.join("; ")
             ),
             figure: Some(more.len() as f64),
@@ -204,10 +213,9 @@ impl Decision<'_> {
         let each = w.deliveries_each();
         self.because.push(Because {
             sentence: format!(
-                "{} connections that are kept open for {} each would spare little",
-                w.count,
+                "an open connection to each receiver would carry {}",
                 match each < 1.0 {
-                    true => format!("an event every {}", span_text(1e9 / each)),
+                    true => format!("one event every {}", span_text(1e9 / each)),
                     false => format!("{} events a second", round(each)),
                 }
             ),
@@ -217,9 +225,33 @@ impl Decision<'_> {
         });
         if let Some(outage) = w.outage {
             let outage = span_text(outage.as_nanos() as f64);
-            self.say(format!("a receiver may be away for {outage}: the sender keeps its events and tries again, and the receiver needs no client that comes back"));
+            self.say(format!("a receiver may be away for {outage}: the sender keeps its events and retries, and the receiver needs no client that reconnects"));
         }
         (Some(Transport::Webhook), Vec::new(), false)
+    }
+
+    /// The one that certainly takes less CPU, by an amount that matters.
+    fn cheaper(&mut self, both: [Transport; 2]) -> Option<Transport> {
+        let ends = |transport: Transport| {
+            let cost = self.costs.iter().find(|c| c.transport == transport.name())?;
+            Some((transport, cost.cpus?, cost.cpus_ci95?))
+        };
+        let mut known: Vec<_> = both.into_iter().filter_map(ends).collect();
+        known.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let [(less, cpus, [_, high]), (_, more, [low, _])] = known[..] else { return None };
+        (low - high > CPUS).then(|| {
+            self.because.push(Because {
+                sentence: format!(
+                    "{} takes {:.2} CPUs less in a burst, which is worth choosing it for",
+                    less.name(),
+                    more - cpus
+                ),
+                figure: Some(more - cpus),
+                unit: Some("CPUs"),
+                run: None,
+            });
+            less
+        })
     }
 
     /// Receivers that have to connect by themselves.
@@ -229,9 +261,10 @@ impl Decision<'_> {
             Place::BehindNat | Place::Browser => {
                 "receivers have to open the connection: they cannot be reached"
             }
-            _ => "without a webhook receivers have to open the connection",
+            _ => "a webhook is excluded, so the receivers open the connection",
         });
-        let has = |transport| self.viable.contains(&transport);
+        let viable = self.viable.clone();
+        let has = |transport| viable.contains(&transport);
         let kept = [Transport::Websocket, Transport::Sse].into_iter().find(|t| has(*t));
         if has(Transport::Poll) && w.freshness.as_secs_f64() >= PATIENT_S {
             let polls = load::upkeep(Transport::Poll, w);
@@ -252,11 +285,23 @@ impl Decision<'_> {
                 return (Some(Transport::Poll), Vec::new(), false);
             }
         }
+        if has(Transport::Poll) {
+            let polls = load::upkeep(Transport::Poll, w);
+            self.because.push(Because {
+                sentence: format!(
+                    "polling would take {} a second to be current, and most events would wait for the next one",
+                    requests(polls)
+                ),
+                figure: Some(polls),
+                unit: Some("requests a second"),
+                run: None,
+            });
+        }
         let both = [Transport::Websocket, Transport::Sse].map(has);
         let acknowledged = w.promise != Promise::AtMostOnce;
         match (both, acknowledged) {
             ([true, true], true) => {
-                self.compare(evidence::REQUESTS, "requests of a receiver for a delivery");
+                self.compare(evidence::REQUESTS, "requests per delivery");
                 self.say("a receiver acknowledges over the WebSocket itself; server-sent events need a request for it");
                 (Some(Transport::Websocket), vec![Transport::Sse], false)
             }
@@ -267,9 +312,9 @@ impl Decision<'_> {
             ([true, false], _) => (Some(Transport::Websocket), Vec::new(), false),
             ([false, true], _) => (Some(Transport::Sse), Vec::new(), false),
             ([false, false], _) => {
-                self.say("no connection that stays open gets through: a request that is held until there is an event does");
+                self.say("neither a WebSocket nor an event stream is possible: a request that is held until there is an event is");
                 let mut rest = [Transport::LongPoll, Transport::Poll].into_iter();
-                let pick = rest.find(|t| self.viable.contains(t));
+                let pick = rest.find(|t| has(*t));
                 (pick, Vec::new(), false)
             }
         }
@@ -284,7 +329,7 @@ impl Decision<'_> {
             let (Some(age), Some(cpus)) = (cost.age_ns, cost.cpus) else { continue };
             self.because.push(Because {
                 sentence: format!(
-                    "by {} 99 % of events arrive within {}, of {} allowed, and a burst takes {} of a CPU on both sides together",
+                    "over {} 99 % of events arrive within {}, where {} are allowed, and a burst takes {} of a CPU, sender and receivers together",
                     transport.name(),
                     nanos_text(age),
                     nanos_text(self.workload.freshness.as_nanos() as f64),
@@ -302,7 +347,7 @@ impl Decision<'_> {
         for transport in [Transport::Websocket, Transport::Sse] {
             let found = load::figure(self.known, transport, self.workload, &[metric]);
             self.because.extend(found.map(|figure| Because {
-                sentence: format!("{}: {} {what}", transport.name(), round(figure.value)),
+                sentence: format!("{} takes {} {what}", transport.name(), round(figure.value)),
                 figure: Some(figure.value),
                 unit: Some(what),
                 run: Some(self.known.runs[figure.run].dir.clone()),

@@ -2,8 +2,9 @@
 
 use crate::advice::{Excluded, TRANSPORTS, load};
 use pushbench_core::evidence::{Evidence, Passage};
+use pushbench_core::reach::ReachPath;
 use pushbench_core::transport::Transport;
-use pushbench_core::units::nanos_text;
+use pushbench_core::units::span_text;
 use pushbench_core::workload::{Place, Proxy, Workload};
 
 /// A function that polls is started by a timer; those start once a minute at most.
@@ -13,17 +14,21 @@ const BUSY: f64 = 0.8;
 
 /// Everything that is excluded. Mixed receivers are two workloads.
 pub(super) fn excluded(workload: &Workload, known: &Evidence) -> Vec<Excluded> {
-    let mut found = Vec::new();
-    for transport in TRANSPORTS {
-        let reasons = [
-            by_place(transport, workload, known),
-            by_proxy(transport, workload, known),
-            by_freshness(transport, workload, known),
-            by_order(transport, workload, known),
-        ];
-        found.extend(reasons.into_iter().flatten().next());
-    }
-    found
+    let reason = |transport| {
+        impossible(transport, workload, known)
+            .or_else(|| by_freshness(transport, workload, known))
+            .or_else(|| by_order(transport, workload, known))
+    };
+    TRANSPORTS.into_iter().filter_map(reason).collect()
+}
+
+/// Why it cannot work, however fast it is.
+pub(super) fn impossible(
+    transport: Transport,
+    workload: &Workload,
+    known: &Evidence,
+) -> Option<Excluded> {
+    by_place(transport, workload, known).or_else(|| by_proxy(transport, workload, known))
 }
 
 fn rule(transport: Transport, key: &'static str, because: impl Into<String>) -> Option<Excluded> {
@@ -82,9 +87,12 @@ fn by_path(
     key: &'static str,
 ) -> Option<Excluded> {
     let passage = passage(path, transport, workload, known)?;
+    let about = ReachPath::named(path).map_or(path, |path| path.about);
+    let cure = passage.cure.as_ref().filter(|cure| cure.starts_with("path."));
+    let cure = cure.map_or(String::new(), |cure| format!("; with {cure} they do"));
     (passage.through == Some(false)).then(|| Excluded {
         transport: transport.name(),
-        because: format!("nothing got through the path {path}: {}", passage.why),
+        because: format!("events do not arrive where {about}{cure}"),
         key,
         run: Some(known.runs[passage.run].dir.clone()),
     })
@@ -110,12 +118,12 @@ fn by_freshness(transport: Transport, workload: &Workload, known: &Evidence) -> 
     Some(Excluded {
         transport: transport.name(),
         because: format!(
-            "an event is up to {} old when it arrives, and {} are allowed",
-            nanos_text(age),
-            nanos_text(limit)
+            "an event is up to {} old when it arrives, and may be {} old",
+            span_text(age),
+            span_text(limit)
         ),
         key: "need.freshness",
-        run: cost.run,
+        run: cost.age_run,
     })
 }
 
@@ -130,8 +138,8 @@ fn by_order(transport: Transport, workload: &Workload, known: &Evidence) -> Opti
         transport,
         "need.ordered",
         format!(
-            "in order, the next event waits for the answer to the last, {}: that allows {:.0} events a second to a receiver, and {rate:.0} come in a burst",
-            nanos_text(turn),
+            "in order, an event waits for the answer to the one before, {}: that allows {:.0} events a second to a receiver, and {rate:.0} come in a burst",
+            span_text(turn),
             1e9 / turn * BUSY
         ),
     )

@@ -55,35 +55,45 @@ pub(super) fn is_deep(workload: &Workload) -> bool {
 pub(super) fn of(transport: Transport, workload: &Workload, known: &Evidence) -> Cost {
     let upkeep = upkeep(transport, workload);
     let burst = workload.deliveries() * workload.burst_factor;
-    // A poll brings what has come since the last one: requests cost, however many events they bring.
-    let (measured, times) = match transport {
-        Transport::Poll => (Transport::LongPoll, upkeep),
-        other => (other, burst + upkeep),
+    let cpu = |transport| figure(known, transport, workload, &evidence::CPU);
+    // A poll costs what a request of a long poll does, and each event in its answer what one in a stream does.
+    let parts = match transport {
+        Transport::Poll => vec![(cpu(Transport::LongPoll), upkeep), (cpu(Transport::Sse), burst)],
+        other => vec![(cpu(other), burst + upkeep)],
     };
-    let cpu = figure(known, measured, workload, &evidence::CPU);
-    let cpus = |ns: f64| ns * times / 1e9;
+    let sum = |of: &dyn Fn(&Figure) -> Option<f64>| -> Option<f64> {
+        let part = |(figure, times): &(Option<&Figure>, f64)| Some(of((*figure)?)? * times / 1e9);
+        parts.iter().map(part).sum()
+    };
+    let end = |n: usize| sum(&|figure| figure.ci95.map(|ends| ends[n]));
     let held = match transport {
         // It acknowledges on a second connection.
         Transport::Sse if workload.promise != Promise::AtMostOnce => 2,
         Transport::Websocket | Transport::Sse | Transport::LongPoll => 1,
         _ => 0,
     };
-    let connections = workload.count * held;
     let memory = figure(known, transport, workload, &[evidence::MEMORY]);
+    let age = age(transport, workload, known);
+    let dir = |figure: &Figure| known.runs[figure.run].dir.clone();
     Cost {
         transport: transport.name(),
-        cpus: cpu.map(|f| cpus(f.value)),
-        cpus_ci95: cpu.and_then(|f| f.ci95).map(|ends| ends.map(cpus)),
+        cpus: sum(&|figure| Some(figure.value)),
+        cpus_ci95: end(0).zip(end(1)).map(|(low, high)| [low, high]),
         upkeep,
-        connections,
+        connections: workload.count * held,
         memory_bytes: memory.filter(|_| held > 0).map(|f| f.value * workload.count as f64),
-        age_ns: age(transport, workload, known),
-        run: cpu.map(|f| known.runs[f.run].dir.clone()),
+        age_ns: age.map(|(ns, _)| ns),
+        age_run: age.map(|(_, figure)| dir(figure)),
+        run: parts.first().and_then(|(figure, _)| figure.map(dir)),
     }
 }
 
-/// How old an event is when it arrives, ns: the way, and 99 % of what the programs took.
-fn age(transport: Transport, workload: &Workload, known: &Evidence) -> Option<f64> {
+/// How old an event is when it arrives, ns, and the figure behind it: the way, and 99 % of what the programs took.
+fn age<'a>(
+    transport: Transport,
+    workload: &Workload,
+    known: &'a Evidence,
+) -> Option<(f64, &'a Figure)> {
     let rtt = rtt(workload).as_nanos() as f64;
     let new = workload.deliveries_each() < KEPT_ALIVE;
     let handshakes = if workload.tls { 2.0 } else { 1.0 };
@@ -93,7 +103,8 @@ fn age(transport: Transport, workload: &Workload, known: &Evidence) -> Option<f6
         Transport::Poll => (Transport::LongPoll, poll_interval(workload) * 1e9 + rtt),
         _ => (transport, rtt * 0.5),
     };
-    Some(figure(known, measured, workload, &evidence::P99)?.value + way)
+    let figure = figure(known, measured, workload, &evidence::P99)?;
+    Some((figure.value + way, figure))
 }
 
 /// The figure at the nearest setting, those of this machine first.
@@ -104,36 +115,39 @@ pub(super) fn figure<'a>(
     metrics: &[&str],
 ) -> Option<&'a Figure> {
     // What a subscriber costs is known of fan-outs alone.
-    let of_events = metrics.iter().any(|m| [evidence::CPU[0], evidence::P99[0]].contains(m));
+    let of_events = [evidence::CPU, evidence::P99, evidence::P50].iter();
+    let of_events = of_events.flatten().any(|metric| metrics.contains(metric));
     let deep = of_events && is_deep(workload);
-    let receivers = if deep { 1.0 } else { workload.count.max(2) as f64 };
+    let acknowledged = workload.promise != Promise::AtMostOnce;
+    let each = workload.deliveries_each() * workload.burst_factor;
     let away = |figure: &Figure| {
         let setting = &figure.setting;
-        let factor = |a: f64, b: f64| (a / b).ln().abs();
-        let acknowledged = workload.promise != Promise::AtMostOnce;
-        let less = if setting.acknowledged == acknowledged { 0.0 } else { 50.0 };
+        let factor = |a: f64, b: f64| (a / b.max(1e-9)).ln().abs();
         let elsewhere = if known.runs[figure.run].own { 0.0 } else { 1e3 };
-        let bytes = setting.payload_bytes.max(1) as f64;
-        less + elsewhere
-            + factor(receivers, setting.receivers.max(1) as f64)
-            + factor(workload.payload_bytes as f64, bytes)
+        let other_end = if setting.acknowledged == acknowledged { 0.0 } else { 50.0 };
+        elsewhere
+            + other_end
+            + factor(workload.count as f64, setting.receivers as f64)
+            + factor(workload.payload_bytes as f64, setting.payload_bytes as f64)
+            + setting.rate.map_or(1.0, |rate| factor(each, rate) / 10.0)
     };
-    // One receiver with many events under way is another load than many receivers with one each.
+    // One receiver with many events under way is another load than subscribers with one each.
     let mine = known.figures.iter().filter(|f| {
         f.transport == transport.name()
             && metrics.contains(&f.metric.as_str())
-            && (f.setting.receivers == 1) == deep
+            && f.setting.deep == deep
     });
     mine.min_by(|a, b| away(a).total_cmp(&away(b)))
 }
 
-/// Events that are under way to a receiver at once in a burst: as many connections take a webhook's (Little's law).
-pub(super) fn under_way(workload: &Workload, known: &Evidence) -> Option<f64> {
-    Some(workload.deliveries_each() * workload.burst_factor * turn_ns(workload, known)? / 1e9)
+/// Events in flight to a receiver, on average: as many connections a webhook keeps busy (Little's law, with the median
+/// for the mean).
+pub(super) fn in_flight(workload: &Workload, known: &Evidence) -> Option<f64> {
+    Some(workload.deliveries_each() * turn_ns(workload, known)? / 1e9)
 }
 
-/// The time that an ordered receiver is busy with an event over a webhook: the next one waits for its answer, ns.
+/// The time that an event takes a webhook's connection, at the median, ns.
 pub(super) fn turn_ns(workload: &Workload, known: &Evidence) -> Option<f64> {
-    let p99 = figure(known, Transport::Webhook, workload, &evidence::P99)?.value;
-    Some(rtt(workload).as_nanos() as f64 + p99)
+    let p50 = figure(known, Transport::Webhook, workload, &evidence::P50)?.value;
+    Some(rtt(workload).as_nanos() as f64 + p50)
 }

@@ -12,8 +12,10 @@ mod load;
 mod tests;
 
 use choice::choose;
-use pushbench_core::evidence::{Evidence, Run};
+use pushbench_core::evidence::{Evidence, Run, Setting};
+use pushbench_core::guarantee::Promise;
 use pushbench_core::transport::Transport;
+use pushbench_core::units::span_text;
 use pushbench_core::workload::{Place, Recipients, Workload};
 use serde::Serialize;
 
@@ -59,7 +61,17 @@ pub struct Advice {
     /// Where the recommendation changes, one key at a time.
     pub would_change: Vec<Change>,
     /// The runs that the figures come from.
-    pub runs: Vec<Run>,
+    pub runs: Vec<Source>,
+}
+
+/// A run, and the load under which it measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Source {
+    /// The run.
+    #[serde(flatten)]
+    pub run: Run,
+    /// The load of its figures; `None` of a matrix of paths.
+    pub setting: Option<Setting>,
 }
 
 /// A reason.
@@ -107,6 +119,8 @@ pub struct Cost {
     pub age_ns: Option<f64>,
     /// The directory of the run with the CPU figure.
     pub run: Option<String>,
+    /// The same of what the age contains of the programs' time.
+    pub age_run: Option<String>,
 }
 
 /// What has to be written for a transport.
@@ -138,8 +152,17 @@ pub fn is_deep(workload: &Workload) -> bool {
 
 /// The transports that remain and that a measurement can compare.
 pub fn to_measure(workload: &Workload, evidence: &Evidence) -> Vec<Transport> {
-    let excluded = constraints::excluded(workload, evidence);
-    let remains = |transport: &Transport| !excluded.iter().any(|e| e.transport == transport.name());
+    // What a stored figure excludes is measured, because it may be otherwise here.
+    let remains = |transport: &Transport| {
+        let parts = match workload.place {
+            Place::Mixed => [Place::PublicServer, Place::BehindNat].to_vec(),
+            place => vec![place],
+        };
+        parts.into_iter().any(|place| {
+            let part = Workload { place, ..workload.clone() };
+            constraints::impossible(*transport, &part, evidence).is_none()
+        })
+    };
     // How often a receiver polls decides what polling costs, and follows from the workload; only a webhook and a
     // WebSocket are measured with many events under way.
     let measured = |transport: &Transport| match transport {
@@ -174,8 +197,16 @@ pub fn advise(workload: &Workload, evidence: &Evidence) -> Advice {
         assumed: assumed(workload, &chosen),
         not_measured: not_measured(workload, evidence),
         would_change,
-        runs: evidence.runs.clone(),
+        runs: sources(evidence),
     }
+}
+
+fn sources(known: &Evidence) -> Vec<Source> {
+    let source = |(index, run): (usize, &Run)| {
+        let setting = known.figures.iter().find(|f| f.run == index).map(|f| f.setting);
+        Source { run: run.clone(), setting }
+    };
+    known.runs.iter().enumerate().map(source).collect()
 }
 
 fn recommendation(pick: &[Transport]) -> Vec<String> {
@@ -193,54 +224,83 @@ fn either(chosen: &choice::Chosen) -> Vec<String> {
 
 fn assumed(workload: &Workload, chosen: &choice::Chosen) -> Vec<String> {
     let mut lines = Vec::new();
+    let mut say = |line: String| lines.push(line);
     if workload.recipients.is_none() && workload.count > 1 {
-        let who = match workload.recipients() {
-            Recipients::All => "each event goes to every receiver (events.recipients = \"all\")",
-            Recipients::One => "each event goes to one receiver (events.recipients = \"one\")",
-        };
-        lines.push(who.to_owned());
+        say(match workload.recipients() {
+            Recipients::All => "each event goes to every receiver (events.recipients)".to_owned(),
+            Recipients::One => "each event goes to one receiver (events.recipients)".to_owned(),
+        });
     }
     if workload.rtt.is_none() {
-        let rtt = pushbench_core::units::nanos_text(load::rtt(workload).as_nanos() as f64);
-        lines.push(format!("a round trip takes {rtt} (receivers.rtt)"));
+        let rtt = span_text(load::rtt(workload).as_nanos() as f64);
+        say(format!(
+            "a round trip takes {rtt}: what is usual there, or a quarter of the freshness if that is shorter (receivers.rtt)"
+        ));
     }
     let kept = chosen.costs.iter().any(|cost| cost.connections > 0);
     if kept && workload.idle_cutoff.is_none() {
         let cutoff = load::DEFAULT_CUTOFF.as_secs();
-        lines.push(format!(
-            "a connection that is silent for {cutoff} s may be cut off, so that it needs a ping in half of that (receivers.idle_cutoff)"
+        say(format!(
+            "a connection that is silent for {cutoff} s may be cut off, and is pinged after half of that (receivers.idle_cutoff)"
         ));
     }
     if kept {
-        lines.push("a ping costs as much CPU as a delivery".to_owned());
+        say("a ping costs as much CPU as a delivery, and an event in the answer to a poll as much as one over SSE".to_owned());
+    }
+    if !workload.always_on && workload.promise == Promise::AtMostOnce {
+        say("what is sent while a receiver is off is lost (need.guarantee)".to_owned());
+    }
+    if !workload.tls {
+        say("nobody between the two reads or changes events: without TLS tokens travel in clear text (security.tls)".to_owned());
     }
     if matches!(workload.place, Place::PublicServer | Place::Mixed) {
-        lines.push("public servers belong to others, who write and run what receives".to_owned());
+        say("public servers belong to others, who write and run what receives".to_owned());
     }
-    lines.push(
-        "your programs cost what the built-in ones do; a framework costs more on either side"
-            .to_owned(),
-    );
+    say("your programs cost what the built-in ones do; a framework costs more on either side"
+        .to_owned());
     lines
 }
 
-fn not_measured(workload: &Workload, evidence: &Evidence) -> Vec<String> {
-    let mut lines = vec!["HTTP/3, WebTransport, gRPC and batteries of mobile devices".to_owned()];
-    let own = evidence.runs.iter().any(|run| run.own);
-    if !own {
-        lines.push(
-            "your machine: every figure is of a stored run; leave --no-measure out to measure here"
-                .to_owned(),
-        );
+/// A workload that is so many times as large as what was measured, or as small, is told.
+const FAR: f64 = 3.0;
+
+fn not_measured(workload: &Workload, known: &Evidence) -> Vec<String> {
+    let mut lines = vec![
+        "HTTP/3, WebTransport, gRPC, brokers, mobile push, batches of events in one request, batteries of mobile devices"
+            .to_owned(),
+    ];
+    if !known.runs.iter().any(|run| run.own) {
+        lines.push("your machine: every figure is of a stored run; without --no-measure it is measured here".to_owned());
     }
-    if workload.count > 20_000 {
-        lines.push(format!(
-            "{} receivers at once: costs are those of fewer, multiplied",
-            workload.count
-        ));
+    let cpu = load::figure(known, Transport::Websocket, workload, &evidence::CPU);
+    if let Some(setting) = cpu.map(|figure| figure.setting) {
+        let far =
+            |own: f64, measured: f64| !(1.0 / FAR..=FAR).contains(&(own / measured.max(1e-9)));
+        if far(workload.payload_bytes as f64, setting.payload_bytes as f64) {
+            lines.push(format!(
+                "events of {} bytes: costs are those of {} bytes",
+                workload.payload_bytes, setting.payload_bytes
+            ));
+        }
+        if workload.count > setting.receivers * FAR as u64 {
+            lines.push(format!(
+                "{} receivers: costs are those of {} receivers, multiplied",
+                workload.count, setting.receivers
+            ));
+        }
+        let rate = setting.rate.unwrap_or(0.0) * setting.receivers as f64;
+        let burst = workload.deliveries() * workload.burst_factor;
+        if burst > rate * FAR {
+            lines.push(format!(
+                "{burst:.0} deliveries a second: costs are those of {rate:.0} a second, multiplied"
+            ));
+        }
     }
     if workload.tls {
-        lines.push("TLS at this load: costs of events are those over plain TCP; `pushbench run ablation` measures the difference".to_owned());
+        lines.push("TLS at this load: costs are those over plain TCP (pushbench run ablation measures the difference)".to_owned());
+    }
+    if workload.place == Place::Function {
+        lines.push("the cold start of a function".to_owned());
     }
     lines
 }
@@ -254,6 +314,8 @@ fn changes(workload: &Workload, evidence: &Evidence) -> Vec<Change> {
         other.pick == own.pick && other.does_not_matter == own.does_not_matter
     };
     let own = choose(workload, evidence);
+    // What was assumed stays as it is when something else changes.
+    let workload = &Workload { rtt: Some(load::rtt(workload)), ..workload.clone() };
     let mut found = Vec::new();
     for key in KEYS {
         for up in [true, false] {
@@ -273,7 +335,7 @@ fn changes(workload: &Workload, evidence: &Evidence) -> Vec<Change> {
 }
 
 /// Keys that are varied.
-const KEYS: [&str; 3] = ["events.rate", "receivers.count", "need.freshness"];
+const KEYS: [&str; 4] = ["events.rate", "events.burst_factor", "receivers.count", "need.freshness"];
 /// Halvings of the step in which a recommendation changes; what is left of a factor of ten is 4 %.
 const HALVINGS: usize = 6;
 
@@ -316,6 +378,10 @@ fn scaled(workload: &Workload, key: &str, factor: f64) -> Option<(Workload, serd
             other.rate = two_digits(workload.rate * factor);
             (other.rate < 1e7).then(|| serde_json::json!(other.rate))
         }
+        "events.burst_factor" => {
+            other.burst_factor = two_digits(workload.burst_factor * factor);
+            (1.0..1e6).contains(&other.burst_factor).then(|| serde_json::json!(other.burst_factor))
+        }
         "receivers.count" => {
             let count = two_digits(workload.count as f64 * factor).round();
             other.count = count as u64;
@@ -328,11 +394,17 @@ fn scaled(workload: &Workload, key: &str, factor: f64) -> Option<(Workload, serd
         _ => {
             let ns = two_digits(workload.freshness.as_nanos() as f64 * factor);
             other.freshness = std::time::Duration::from_nanos(ns as u64);
-            let text = pushbench_core::units::span_text(ns);
+            let text = span_text(ns);
             (1e6..1e15).contains(&ns).then(|| serde_json::json!(text))
         }
     }?;
     Some((other, value))
+}
+
+/// The next value of two digits that is not below this one.
+fn two_digits_up(value: f64) -> f64 {
+    let unit = 10f64.powf(value.log10().floor() - 1.0);
+    (value / unit).ceil() * unit
 }
 
 fn two_digits(value: f64) -> f64 {
@@ -350,10 +422,16 @@ fn nearest(workload: &Workload, evidence: &Evidence) -> Option<Change> {
         other
     };
     let mut tries: Vec<(&'static str, serde_json::Value, Workload)> = Vec::new();
-    for freshness in [1u64, 5, 60, 900] {
-        let longer = Duration::from_secs(freshness);
-        if longer > workload.freshness {
-            let text = pushbench_core::units::span_text(longer.as_nanos() as f64);
+    let workload = &Workload { rtt: Some(load::rtt(workload)), ..workload.clone() };
+    let possible = TRANSPORTS
+        .into_iter()
+        .filter(|t| constraints::impossible(*t, workload, evidence).is_none());
+    let ages = possible.filter_map(|t| load::of(t, workload, evidence).age_ns);
+    let youngest = ages.fold(f64::INFINITY, f64::min);
+    for ns in [two_digits_up(youngest), 1e9, 5e9, 60e9, 900e9] {
+        if ns.is_finite() && ns > workload.freshness.as_nanos() as f64 {
+            let longer = Duration::from_nanos(ns as u64);
+            let text = span_text(ns);
             tries.push(("need.freshness", text.into(), with(&|w| w.freshness = longer)));
         }
     }

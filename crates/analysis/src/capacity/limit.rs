@@ -65,7 +65,10 @@ pub fn of(
         .copied()
         .filter(|w| highest.is_none_or(|highest| w.load <= highest * NEAR))
         .collect();
-    let near = if near.is_empty() { failed.into_iter().take(3).collect() } else { near };
+    let (near, place) = match near.is_empty() {
+        false => (near, " near it"),
+        true => (failed.into_iter().take(3).collect(), " above it"),
+    };
     let count = near.len();
     let most = |is: &dyn Fn(&Window) -> bool| {
         count > 0 && near.iter().filter(|w| is(w)).count() * 2 > count
@@ -76,8 +79,8 @@ pub fn of(
         values.get(values.len() / 2).copied().unwrap_or(0.0)
     };
     let at = match count {
-        1 => "in the window that failed near it".to_owned(),
-        _ => format!("in {count} windows that failed near it"),
+        1 => format!("in the window that failed{place}"),
+        _ => format!("in {count} windows that failed{place}"),
     };
     let cpus = record.placement.get("target").map_or(1, Vec::len).max(1) as f64;
     if most(&|w| w.died.is_some()) {
@@ -105,7 +108,7 @@ pub fn of(
         let used = middle(&|w| w.target_cpus.unwrap_or(0.0));
         return limit(
             "target cpu",
-            format!("{at} the target used {:.0} % of its CPU time", used / cpus * 100.0),
+            format!("{at} the target used {} of its CPU time", part_of_all(used / cpus)),
         );
     }
     let lines = &record.scenario.objective;
@@ -134,9 +137,14 @@ pub fn of(
     limit(
         &line.what,
         format!(
-            "{at} {} was {value} at the median, and the target used {:.0} % of its CPU time",
+            "{at} {} was {value} at the median, and the target used {} of its CPU time",
             line.what,
-            used / cpus * 100.0
+            part_of_all(used / cpus)
         ),
     )
+}
+
+/// The kernel does a part of a target's work on other CPUs, so that it may use more than its own have.
+fn part_of_all(share: f64) -> String {
+    if share < 0.995 { format!("{:.0} %", share * 100.0) } else { "all".to_owned() }
 }

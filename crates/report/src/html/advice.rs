@@ -40,5 +40,6 @@ pub fn render(advice: &Advice, typed: &str) -> String {
             }
         }
     };
-    visible(&Frame { title: "pushbench advise", bar }.around(&body).into_string())
+    let title = format!("{}: pushbench advise", workload.name);
+    visible(&Frame { title: &title, bar }.around(&body).into_string())
 }
