@@ -65,7 +65,7 @@ pub struct Setting {
     pub acknowledged: bool,
     /// Events a second; `None` of a closed loop.
     pub rate: Option<f64>,
-    /// Events that may be unanswered at once on a connection.
+    /// Events that may be unanswered at once.
     pub in_flight: usize,
     /// Bytes of an event.
     pub payload_bytes: u64,

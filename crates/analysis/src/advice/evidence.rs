@@ -58,7 +58,7 @@ fn figures(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> Vec<Figure> 
         deep: scenario.subscribers.is_none(),
         acknowledged: scenario.subscribers.as_ref().is_none_or(|s| s.acknowledged),
         rate: scenario.load.rate,
-        in_flight: header.in_flight,
+        in_flight: header.connections * header.in_flight,
         payload_bytes: match &scenario.payload {
             Payload::Bytes(bytes) => *bytes as u64,
             Payload::File { json, .. } => json.len() as u64,
