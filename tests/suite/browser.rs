@@ -238,9 +238,11 @@ fn a_phone_scrolls_down_only() {
         "fanout-9000",
         "idle",
         "gate-20us",
+        "capacity-article",
+        "advice",
     ] {
         let bench = Bench::new();
-        page.open(&page_of(&bench, &[run]));
+        page.open(&if run == "advice" { advice(&bench) } else { page_of(&bench, &[run]) });
         page.eval("document.querySelectorAll('details').forEach(d => d.open = true)");
         let wide = page.eval(
             "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 361 && !e.closest('.scroll'))
@@ -312,6 +314,14 @@ fn axe_finds_no_violation(page: &mut Page, axe: &str, bench: &Bench, pages: &[&[
     }
 }
 
+/// The page of an advice from stored figures.
+fn advice(bench: &Bench) -> PathBuf {
+    let workload = concat!(env!("CARGO_MANIFEST_DIR"), "/workloads/mixed-customers.toml");
+    let args = ["advise", workload, "--no-measure", "--format", "html", "--output", "advice.html"];
+    bench.run(&args).succeeds();
+    bench.path("advice.html")
+}
+
 fn axe_finds_none(page: &mut Page, axe: &str, file: &Path) {
     page.open(file);
     page.eval("document.querySelectorAll('details').forEach(d => d.open = true)");
@@ -349,8 +359,15 @@ fn axe_finds_no_violation_of_level_aa_in_other_pages() {
     let Some(_turn) = turn() else { return };
     let Some(axe) = axe() else { return };
     let (mut page, bench) = (Page::start(), Bench::new());
-    let pages: [&[&str]; 5] =
-        [&["readme-ingest"], &["four-sides"], &["idle"], &["gate-20us"], &["fanout-9000"]];
+    let pages: [&[&str]; 6] = [
+        &["readme-ingest"],
+        &["four-sides"],
+        &["idle"],
+        &["gate-20us"],
+        &["fanout-9000"],
+        &["capacity-article"],
+    ];
     axe_finds_no_violation(&mut page, &axe, &bench, &pages);
     axe_finds_none(&mut page, &axe, &duplex(&bench));
+    axe_finds_none(&mut page, &axe, &advice(&bench));
 }
