@@ -132,16 +132,16 @@ impl Decision<'_> {
 
     /// Leaves out what certainly takes more CPU than another one, by an amount that matters.
     fn drop_expensive(&mut self) {
-        let ends = |cost: &Cost| cost.cpus_ci95.or(cost.cpus.map(|cpus| [cpus; 2]));
         // A poll brings many events at once and is cheap at the price of their age: it sets no standard for the others.
         let viable = |cost: &&Cost| {
             let mut compared = self.viable.iter().filter(|t| **t != Transport::Poll);
             compared.any(|t| t.name() == cost.transport)
         };
-        let known = self.costs.iter().filter(viable).filter_map(|cost| Some((cost, ends(cost)?)));
+        let known =
+            self.costs.iter().filter(viable).filter_map(|cost| Some((cost, cost.cpus_ci95?)));
         let Some((cheapest, [_, most])) = known.clone().min_by(|a, b| a.1[1].total_cmp(&b.1[1]))
         else {
-            self.say("what an event costs is not known here: costs decide nothing");
+            self.say("what an event costs is not known well enough: costs decide nothing");
             return;
         };
         let expensive: Vec<&Cost> = known

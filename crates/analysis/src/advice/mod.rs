@@ -11,8 +11,9 @@ mod load;
 #[cfg(test)]
 mod tests;
 
+use crate::compare::FEWEST_BLOCKS;
 use choice::choose;
-use pushbench_core::evidence::{Evidence, Run, Setting};
+use pushbench_core::evidence::{Evidence, Figure, Run, Setting};
 use pushbench_core::guarantee::Promise;
 use pushbench_core::transport::Transport;
 use pushbench_core::units::span_text;
@@ -295,6 +296,13 @@ fn not_measured(workload: &Workload, known: &Evidence) -> Vec<String> {
                 "{burst:.0} deliveries a second: costs are those of {rate:.0} a second, multiplied"
             ));
         }
+    }
+    let few = |f: &&Figure| known.runs[f.run].own && f.blocks < FEWEST_BLOCKS;
+    if let Some(figure) = known.figures.iter().find(few) {
+        lines.push(format!(
+            "{} has {} valid blocks, and {FEWEST_BLOCKS} are needed for an interval: its costs decide nothing",
+            known.runs[figure.run].dir, figure.blocks
+        ));
     }
     if workload.tls {
         lines.push("TLS at this load: costs are those over plain TCP (pushbench run ablation measures the difference)".to_owned());
