@@ -14,7 +14,7 @@ use pushbench_core::transport::Transport;
 use pushbench_core::workload::Workload;
 use pushbench_host::cpus::Placement;
 use pushbench_host::{input, results_store};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -42,11 +42,9 @@ pub fn shipped() -> Result<Evidence> {
 }
 
 /// A run that is made for a workload.
-pub struct Measurement<'a> {
+pub struct Measurement {
     /// The workload.
-    pub workload: &'a Workload,
-    /// What is known already.
-    pub known: &'a Evidence,
+    pub workload: Workload,
     /// It takes at most this long.
     pub at_most: Duration,
     /// CPUs.
@@ -54,15 +52,15 @@ pub struct Measurement<'a> {
     /// Seed of the schedules.
     pub seed: u64,
     /// Results directory.
-    pub out: &'a Path,
+    pub out: PathBuf,
     /// The command line, for the record.
     pub command: Vec<String>,
 }
 
-impl Measurement<'_> {
-    /// The run; `None` where fewer than two transports remain to be compared.
-    pub fn request(&self) -> Result<Option<run::Request>> {
-        let transports = to_measure(self.workload, self.known);
+impl Measurement {
+    /// The run; `None` where fewer than two transports remain to be compared. `known`: what is known already.
+    pub fn request(&self, known: &Evidence) -> Result<Option<run::Request>> {
+        let transports = to_measure(&self.workload, known);
         if transports.len() < 2 {
             return Ok(None);
         }
@@ -100,14 +98,14 @@ impl Measurement<'_> {
             arms,
             seed: self.seed,
             placement: self.placement.clone(),
-            out: self.out.to_path_buf(),
+            out: self.out.clone(),
             command: self.command.clone(),
         }))
     }
 
     /// The nearest load that this machine can offer.
     fn load(&self) -> (&'static str, Vec<(&'static str, String)>) {
-        let w = self.workload;
+        let w = &self.workload;
         let burst = w.deliveries() * w.burst_factor;
         let rate = burst.clamp(RATE[0], RATE[1]);
         if is_deep(w) {

@@ -5,8 +5,10 @@ use crate::cli::formats::Formats;
 use crate::cli::progress::Show;
 use crate::cli::run::{SEED, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, look};
-use pushbench_analysis::advice::{Advice, advise};
+use crate::run::Request;
+use pushbench_analysis::advice::{Advice, advise, nearest_change};
 use pushbench_core::error::{Error, Result};
+use pushbench_core::evidence::Evidence;
 use pushbench_core::units;
 use pushbench_core::workload::Workload;
 use pushbench_host::console::error_line;
@@ -16,8 +18,8 @@ use pushbench_host::results_store::{vacant, write_atomically};
 use pushbench_report::layout::Look;
 use pushbench_report::{Format, advice, html};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -69,22 +71,21 @@ pub fn run(args: &Args) -> Result<u8> {
             Some(text) => Placement::parse(text)?,
             None => Placement::automatic(),
         };
-        let measurement = Measurement {
-            workload: &workload,
-            known: &known,
+        let mut measurement = Measurement {
+            workload: workload.clone(),
             at_most: args.at_most,
             placement,
             seed: args.seed,
-            out: &out,
+            out: out.clone(),
             command: command_line(),
         };
-        match measurement.request()? {
+        match measurement.request(&known)? {
             None => error_line("nothing to measure: fewer than two transports remain"),
             Some(request) => {
                 let interrupt = interrupt_flag()?;
                 let mut show = Show::new();
                 show.say_placement(&request.placement);
-                let measured = measurement.measure(request, &interrupt, &mut show);
+                let measured = measure_both(&mut measurement, request, &interrupt, &mut show);
                 show.finish();
                 known.extend(measured?);
                 interrupted = interrupt.load(Ordering::Relaxed);
@@ -109,6 +110,31 @@ pub fn run(args: &Args) -> Result<u8> {
         return Err(Error::Interrupted);
     }
     Ok(u8::from(advice.recommendation.is_empty()))
+}
+
+/// Measures the workload, and with what is left of the time the other side of the nearest change of its load.
+fn measure_both(
+    measurement: &mut Measurement,
+    request: Request,
+    interrupt: &AtomicBool,
+    show: &mut Show,
+) -> Result<Evidence> {
+    let began = Instant::now();
+    let mut found = measurement.measure(request, interrupt, show)?;
+    let mut known = shipped()?;
+    known.extend(found.clone());
+    let change = nearest_change(&measurement.workload, &known);
+    let Some(other) = change.filter(|_| !interrupt.load(Ordering::Relaxed)) else {
+        return Ok(found);
+    };
+    measurement.workload = other;
+    measurement.at_most = measurement.at_most.saturating_sub(began.elapsed());
+    measurement.out = measurement.out.join("change");
+    // Where no time is left it cannot be measured.
+    if let Ok(Some(request)) = measurement.request(&known) {
+        found.extend(measurement.measure(request, interrupt, show)?);
+    }
+    Ok(found)
 }
 
 fn rendered(advised: &Advice, format: Format, look: Look) -> String {

@@ -50,7 +50,8 @@ pub(crate) fn change(change: &Change) -> String {
         [] => "nothing satisfies it".to_owned(),
         to => to.join(" or ").replace('+', " and "),
     };
-    format!("{} = {at}: {to}", change.key)
+    let measured = if change.measured { " (measured there)" } else { "" };
+    format!("{} = {at}: {to}{measured}", change.key)
 }
 
 /// Two significant digits, without an exponent.

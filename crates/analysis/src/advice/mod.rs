@@ -3,6 +3,7 @@
 //! Hard constraints come first (who can be reached, what a proxy lets through, what a receiver can hold), then measured
 //! costs, then what each receiver has to do itself. Nothing is weighed into a score: a rule decides, and is printed.
 
+mod changes;
 mod choice;
 mod constraints;
 mod duties;
@@ -144,6 +145,8 @@ pub struct Change {
     pub at: serde_json::Value,
     /// The recommendation there; two names where it does not matter which.
     pub to: Vec<String>,
+    /// What is recommended for the workload was measured here at that load, too.
+    pub measured: bool,
 }
 
 /// Many events are under way to one receiver at once.
@@ -174,12 +177,18 @@ pub fn to_measure(workload: &Workload, evidence: &Evidence) -> Vec<Transport> {
     TRANSPORTS.into_iter().filter(remains).filter(measured).collect()
 }
 
+/// The workload at the nearest load at which something else is recommended.
+pub fn nearest_change(workload: &Workload, evidence: &Evidence) -> Option<Workload> {
+    changes::nearest_load(workload, evidence)
+}
+
 /// The answer from what is known.
 pub fn advise(workload: &Workload, evidence: &Evidence) -> Advice {
     let chosen = choose(workload, evidence);
-    let would_change =
-        if chosen.pick.is_empty() { Vec::new() } else { changes(workload, evidence) };
-    let nearest = chosen.pick.is_empty().then(|| nearest(workload, evidence)).flatten();
+    let found =
+        if chosen.pick.is_empty() { Vec::new() } else { changes::changes(workload, evidence) };
+    let would_change = found.into_iter().map(|at| at.change).collect();
+    let nearest = chosen.pick.is_empty().then(|| changes::nearest(workload, evidence)).flatten();
     let named: Vec<Transport> = TRANSPORTS
         .into_iter()
         .filter(|transport| chosen.names().any(|name| name == transport.name()))
@@ -311,153 +320,4 @@ fn not_measured(workload: &Workload, known: &Evidence) -> Vec<String> {
         lines.push("the cold start of a function".to_owned());
     }
     lines
-}
-
-/// The steps in which a key is changed, each a factor.
-const FACTORS: [f64; 10] = [2.0, 4.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6];
-
-/// The first value of each key, up and down, at which something else is recommended.
-fn changes(workload: &Workload, evidence: &Evidence) -> Vec<Change> {
-    let same = |other: &choice::Chosen, own: &choice::Chosen| {
-        other.pick == own.pick && other.does_not_matter == own.does_not_matter
-    };
-    let own = choose(workload, evidence);
-    // What was assumed stays as it is when something else changes.
-    let workload = &Workload { rtt: Some(load::rtt(workload)), ..workload.clone() };
-    let mut found = Vec::new();
-    for key in KEYS {
-        for up in [true, false] {
-            let changed = FACTORS.iter().find_map(|factor| {
-                let factor = if up { *factor } else { 1.0 / factor };
-                let (other, value) = scaled(workload, key, factor)?;
-                let chosen = choose(&other, evidence);
-                (!same(&chosen, &own)).then_some((factor, value, chosen))
-            });
-            let Some((factor, value, chosen)) = changed else { continue };
-            let (at, to) =
-                narrowed(workload, evidence, key, factor, &own).unwrap_or((value, chosen));
-            found.push(Change { key, at, to: either(&to) });
-        }
-    }
-    found
-}
-
-/// Keys that are varied.
-const KEYS: [&str; 4] = ["events.rate", "events.burst_factor", "receivers.count", "need.freshness"];
-/// Halvings of the step in which a recommendation changes; what is left of a factor of ten is 4 %.
-const HALVINGS: usize = 6;
-
-/// The change within a step, by bisection on a logarithmic scale.
-fn narrowed(
-    workload: &Workload,
-    evidence: &Evidence,
-    key: &'static str,
-    factor: f64,
-    own: &choice::Chosen,
-) -> Option<(serde_json::Value, choice::Chosen)> {
-    let step = |factor: f64| {
-        let (other, value) = scaled(workload, key, factor)?;
-        let chosen = choose(&other, evidence);
-        let changed = chosen.pick != own.pick || chosen.does_not_matter != own.does_not_matter;
-        Some((changed, value, chosen))
-    };
-    let inner = FACTORS.iter().copied().rfind(|f| *f < factor.max(1.0 / factor));
-    let inner = inner.unwrap_or(1.0);
-    let (mut same, mut other) = (if factor > 1.0 { inner } else { 1.0 / inner }, factor);
-    let mut best = None;
-    for _ in 0..HALVINGS {
-        let middle = (same * other).sqrt();
-        match step(middle)? {
-            (true, value, chosen) => {
-                other = middle;
-                best = Some((value, chosen));
-            }
-            (false, ..) => same = middle,
-        }
-    }
-    best
-}
-
-/// The workload with one key multiplied; `None` beyond what makes sense.
-fn scaled(workload: &Workload, key: &str, factor: f64) -> Option<(Workload, serde_json::Value)> {
-    let mut other = workload.clone();
-    let value = match key {
-        "events.rate" => {
-            other.rate = two_digits(workload.rate * factor);
-            (other.rate < 1e7).then(|| serde_json::json!(other.rate))
-        }
-        "events.burst_factor" => {
-            other.burst_factor = two_digits(workload.burst_factor * factor);
-            (1.0..1e6).contains(&other.burst_factor).then(|| serde_json::json!(other.burst_factor))
-        }
-        "receivers.count" => {
-            let count = two_digits(workload.count as f64 * factor).round();
-            other.count = count as u64;
-            other.split = workload.split.map(|(public, _)| {
-                let part = (public as f64 / workload.count as f64 * count).round() as u64;
-                (part, other.count.saturating_sub(part))
-            });
-            (1.0..1e8).contains(&count).then(|| serde_json::json!(other.count))
-        }
-        _ => {
-            let ns = two_digits(workload.freshness.as_nanos() as f64 * factor);
-            other.freshness = std::time::Duration::from_nanos(ns as u64);
-            let text = span_text(ns);
-            (1e6..1e15).contains(&ns).then(|| serde_json::json!(text))
-        }
-    }?;
-    Some((other, value))
-}
-
-/// The next value of two digits that is not below this one.
-fn two_digits_up(value: f64) -> f64 {
-    let unit = 10f64.powf(value.log10().floor() - 1.0);
-    (value / unit).ceil() * unit
-}
-
-fn two_digits(value: f64) -> f64 {
-    let unit = 10f64.powf(value.log10().floor() - 1.0);
-    (value / unit).round() * unit
-}
-
-/// The first single change, in the order in which people would make them, that lets a transport satisfy the workload.
-fn nearest(workload: &Workload, evidence: &Evidence) -> Option<Change> {
-    use pushbench_core::workload::{Direction, Proxy};
-    use std::time::Duration;
-    let with = |change: &dyn Fn(&mut Workload)| {
-        let mut other = workload.clone();
-        change(&mut other);
-        other
-    };
-    let mut tries: Vec<(&'static str, serde_json::Value, Workload)> = Vec::new();
-    let workload = &Workload { rtt: Some(load::rtt(workload)), ..workload.clone() };
-    let possible = TRANSPORTS
-        .into_iter()
-        .filter(|t| constraints::impossible(*t, workload, evidence).is_none());
-    let ages = possible.filter_map(|t| load::of(t, workload, evidence).age_ns);
-    let youngest = ages.fold(f64::INFINITY, f64::min);
-    for ns in [two_digits_up(youngest), 1e9, 5e9, 60e9, 900e9] {
-        if ns.is_finite() && ns > workload.freshness.as_nanos() as f64 {
-            let longer = Duration::from_nanos(ns as u64);
-            let text = span_text(ns);
-            tries.push(("need.freshness", text.into(), with(&|w| w.freshness = longer)));
-        }
-    }
-    if workload.direction == Direction::Both {
-        let one_way = with(&|w| w.direction = Direction::OneWay);
-        tries.push(("need.direction", "one-way".into(), one_way));
-    }
-    tries.push(("receivers.proxy", "none".into(), with(&|w| w.proxy = Proxy::None)));
-    tries.push((
-        "receivers.where",
-        "public-server".into(),
-        with(&|w| {
-            w.place = Place::PublicServer;
-            w.split = None;
-        }),
-    ));
-    tries.into_iter().find_map(|(key, at, other)| {
-        let chosen = choose(&other, evidence);
-        (!chosen.pick.is_empty()).then(|| Change { key, at, to: recommendation(&chosen.pick) })
-    })
 }
