@@ -26,12 +26,12 @@ const BLOCKS: u32 = 8;
 /// Warm-up of its trials.
 const WARMUP: Duration = Duration::from_millis(300);
 /// Usual time to start and end a target, and to calibrate.
-const START: Duration = Duration::from_millis(500);
+const START: Duration = Duration::from_millis(900);
 /// Bounds of the measured part of a trial.
 const LENGTH: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
 /// Bounds of a run's receivers and of its deliveries or events a second: of fewer there is no p99 in the time.
 const RECEIVERS: [u64; 2] = [1, 1_000];
-const RATE: [f64; 2] = [200.0, 20_000.0];
+const RATE: [f64; 2] = [500.0, 20_000.0];
 /// Events that may be under way at once to one receiver.
 const IN_FLIGHT: &str = "64";
 

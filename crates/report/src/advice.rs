@@ -100,13 +100,18 @@ pub(crate) fn costs(advice: &Advice) -> Vec<Vec<String>> {
     std::iter::once(head.map(str::to_owned).to_vec()).chain(advice.costs.iter().map(row)).collect()
 }
 
+/// `1 receiver`, `2 receivers`.
+fn many(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A load in words.
 fn setting(s: &Setting) -> String {
     let rate = s.rate.map_or("as many events".to_owned(), |rate| format!("{rate:.0} events"));
     let who = match (s.deep, s.acknowledged) {
         (true, _) => format!("1 receiver, {} events in flight", s.in_flight),
-        (false, true) => format!("{} subscribers that acknowledge", s.receivers),
-        (false, false) => format!("{} subscribers that do not acknowledge", s.receivers),
+        (false, true) => format!("{}, acknowledged", many(s.receivers, "subscriber")),
+        (false, false) => format!("{}, not acknowledged", many(s.receivers, "subscriber")),
     };
     format!("{who}, {rate} a second, {} bytes each", s.payload_bytes)
 }
@@ -131,10 +136,10 @@ fn workload(w: &Workload) -> Vec<String> {
     let tls = if w.tls { "over TLS" } else { "without TLS" };
     vec![
         format!(
-            "{} events a second {each}, {} times as many in a burst, {} bytes each, {}",
+            "{} events a second {each}, {} times the rate in a burst, {} bytes each, {}",
             w.rate, w.burst_factor, w.payload_bytes, w.direction
         ),
-        format!("{} receivers: {}{split}; proxy: {}", w.count, w.place, w.proxy),
+        format!("{}: {}{split}; proxy: {}", many(w.count, "receiver"), w.place, w.proxy),
         format!(
             "at most {} old, {}{outage}{also}; {tls}, sender known by: {}",
             time(w.freshness),

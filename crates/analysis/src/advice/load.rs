@@ -18,6 +18,8 @@ const KEPT_ALIVE: f64 = 1.0 / 60.0;
 /// From so many events a second to each of few receivers on, many are under way at once.
 const DEEP: f64 = 500.0;
 const FEW: u64 = 10;
+/// Fewer subscribers say nothing of the memory of one.
+const FEWEST_SUBSCRIBERS: u64 = 50;
 
 /// The round trip, by the workload, or else by where the receivers are; an assumption is no longer than a quarter of the
 /// freshness, so that it alone excludes nothing.
@@ -131,11 +133,14 @@ pub(super) fn figure<'a>(
             + factor(workload.payload_bytes as f64, setting.payload_bytes as f64)
             + setting.rate.map_or(1.0, |rate| factor(each, rate) / 10.0)
     };
+    // The growth of a process with few subscribers is not theirs.
+    let fewest = if metrics.contains(&evidence::MEMORY) { FEWEST_SUBSCRIBERS } else { 0 };
     // One receiver with many events under way is another load than subscribers with one each.
     let mine = known.figures.iter().filter(|f| {
         f.transport == transport.name()
             && metrics.contains(&f.metric.as_str())
             && f.setting.deep == deep
+            && f.setting.receivers >= fewest
     });
     mine.min_by(|a, b| away(a).total_cmp(&away(b)))
 }
