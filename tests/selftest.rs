@@ -25,7 +25,7 @@ fn check(bench: &Bench, name: &str) -> String {
 
 #[test]
 fn figures_agree_with_theory() {
-    let bench = Bench::new();
+    let bench = Bench::judging_lateness();
     // Five figures a transport of a target that takes events, four of one that publishes them.
     let freeze = check(&bench, "freeze");
     assert_eq!(freeze.matches(" ok\n").count(), 2 * (5 + 4), "{freeze}");

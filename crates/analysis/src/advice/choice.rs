@@ -105,6 +105,14 @@ struct Decision<'a> {
 /// The pick, what does as well, and whether it matters.
 type Answer = (Option<Transport>, Vec<Transport>, bool);
 
+/// Which of two takes less CPU, by an amount that matters.
+enum Cheaper {
+    Certainly(Transport),
+    /// The difference is certainly too small to matter.
+    Neither,
+    CannotTell,
+}
+
 impl Decision<'_> {
     fn decide(&mut self) -> Answer {
         let w = self.workload;
@@ -187,8 +195,13 @@ impl Decision<'_> {
         if few && self.viable.contains(&Transport::Websocket) {
             let both = [Transport::Webhook, Transport::Websocket];
             self.say_small(&both);
-            if let Some(cheaper) = self.cheaper(both) {
-                return (Some(cheaper), Vec::new(), false);
+            match self.cheaper(both) {
+                Cheaper::Certainly(cheaper) => return (Some(cheaper), Vec::new(), false),
+                Cheaper::CannotTell => {
+                    self.say("it cannot be told which takes less CPU; both sides are yours, and there are few: a webhook is the smaller program");
+                    return (Some(Transport::Webhook), vec![Transport::Websocket], false);
+                }
+                Cheaper::Neither => {}
             }
             self.say("both sides are yours, and there are few: choose what your team knows; a webhook is the smaller program");
             return (Some(Transport::Webhook), vec![Transport::Websocket], true);
@@ -230,28 +243,32 @@ impl Decision<'_> {
         (Some(Transport::Webhook), Vec::new(), false)
     }
 
-    /// The one that certainly takes less CPU, by an amount that matters.
-    fn cheaper(&mut self, both: [Transport; 2]) -> Option<Transport> {
+    /// Which takes less CPU, by an amount that matters.
+    fn cheaper(&mut self, both: [Transport; 2]) -> Cheaper {
         let ends = |transport: Transport| {
             let cost = self.costs.iter().find(|c| c.transport == transport.name())?;
             Some((transport, cost.cpus?, cost.cpus_ci95?))
         };
         let mut known: Vec<_> = both.into_iter().filter_map(ends).collect();
         known.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let [(less, cpus, [_, high]), (_, more, [low, _])] = known[..] else { return None };
-        (low - high > CPUS).then(|| {
-            self.because.push(Because {
-                sentence: format!(
-                    "{} takes {:.2} CPUs less in a burst, which is worth choosing it for",
-                    less.name(),
-                    more - cpus
-                ),
-                figure: Some(more - cpus),
-                unit: Some("CPUs"),
-                run: None,
-            });
-            less
-        })
+        let [(less, cpus, [least, high]), (_, more, [low, most])] = known[..] else {
+            return Cheaper::CannotTell;
+        };
+        if low - high <= CPUS {
+            let neither = most.max(high) - least.min(low) <= CPUS;
+            return if neither { Cheaper::Neither } else { Cheaper::CannotTell };
+        }
+        self.because.push(Because {
+            sentence: format!(
+                "{} takes {:.2} CPUs less in a burst, which is worth choosing it for",
+                less.name(),
+                more - cpus
+            ),
+            figure: Some(more - cpus),
+            unit: Some("CPUs"),
+            run: None,
+        });
+        Cheaper::Certainly(less)
     }
 
     /// Receivers that have to connect by themselves.
@@ -261,7 +278,7 @@ impl Decision<'_> {
             Place::BehindNat | Place::Browser => {
                 "receivers have to open the connection: they cannot be reached"
             }
-            _ => "a webhook is excluded, so the receivers open the connection",
+            _ => "without a webhook, the receivers open the connection",
         });
         let viable = self.viable.clone();
         let has = |transport| viable.contains(&transport);
@@ -312,7 +329,7 @@ impl Decision<'_> {
             ([true, false], _) => (Some(Transport::Websocket), Vec::new(), false),
             ([false, true], _) => (Some(Transport::Sse), Vec::new(), false),
             ([false, false], _) => {
-                self.say("neither a WebSocket nor an event stream is possible: a request that is held until there is an event is");
+                self.say("neither a WebSocket nor an event stream remains: a request that is held until there is an event does");
                 let mut rest = [Transport::LongPoll, Transport::Poll].into_iter();
                 let pick = rest.find(|t| has(*t));
                 (pick, Vec::new(), false)

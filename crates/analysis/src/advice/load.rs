@@ -109,7 +109,7 @@ fn age<'a>(
     Some((figure.value + way, figure))
 }
 
-/// The figure at the nearest setting, those of this machine first.
+/// The figure at the nearest setting, those of this machine first, and means without an interval last.
 pub(super) fn figure<'a>(
     known: &'a Evidence,
     transport: Transport,
@@ -126,8 +126,10 @@ pub(super) fn figure<'a>(
         let setting = &figure.setting;
         let factor = |a: f64, b: f64| (a / b.max(1e-9)).ln().abs();
         let elsewhere = if known.runs[figure.run].own { 0.0 } else { 1e3 };
+        let uncertain = if figure.ci95.is_none() { 2e3 } else { 0.0 };
         let other_end = if setting.acknowledged == acknowledged { 0.0 } else { 50.0 };
         elsewhere
+            + uncertain
             + other_end
             + factor(workload.count as f64, setting.receivers as f64)
             + factor(workload.payload_bytes as f64, setting.payload_bytes as f64)
