@@ -133,10 +133,12 @@ impl Measurement {
         progress: &mut dyn Progress,
     ) -> Result<Evidence> {
         run::check(&request)?;
-        run::prepare(&mut request, interrupt, progress)?;
-        run::first_look(&request, interrupt)?;
-        match run::execute(&request, interrupt, progress) {
+        let ended = run::prepare(&mut request, interrupt, progress)
+            .and_then(|()| run::first_look(&request, interrupt))
+            .and_then(|_findings| run::execute(&request, interrupt, progress));
+        match ended {
             // What was finished counts.
+            Err(Error::Interrupted) if !request.out.exists() => return Ok(Evidence::default()),
             Ok(()) | Err(Error::Interrupted) => {}
             Err(e) => return Err(e),
         }

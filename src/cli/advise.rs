@@ -5,7 +5,7 @@ use crate::cli::formats::Formats;
 use crate::cli::progress::Show;
 use crate::cli::run::{SEED, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, look};
-use crate::run::Request;
+use crate::run::{Progress as _, Request};
 use pushbench_analysis::advice::{Advice, advise, nearest_change};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::evidence::Evidence;
@@ -26,7 +26,7 @@ pub struct Args {
     /// A file that describes the workload; without it, questions are asked
     workload: Option<PathBuf>,
     /// Answers from stored figures alone, at once
-    #[arg(long, conflicts_with_all = ["at_most", "out", "cpus"])]
+    #[arg(long, conflicts_with_all = ["at_most", "out", "cpus", "seed"])]
     no_measure: bool,
     /// Measuring takes at most this long
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = units::parse_duration)]
@@ -85,7 +85,8 @@ pub fn run(args: &Args) -> Result<u8> {
                 let interrupt = interrupt_flag()?;
                 let mut show = Show::new();
                 show.say_placement(&request.placement);
-                let measured = measure_both(&mut measurement, request, &interrupt, &mut show);
+                let measured =
+                    measure_both(&mut measurement, &known, request, &interrupt, &mut show);
                 show.finish();
                 known.extend(measured?);
                 interrupted = interrupt.load(Ordering::Relaxed);
@@ -115,13 +116,14 @@ pub fn run(args: &Args) -> Result<u8> {
 /// Measures the workload, and with what is left of the time the other side of the nearest change of its load.
 fn measure_both(
     measurement: &mut Measurement,
+    stored: &Evidence,
     request: Request,
     interrupt: &AtomicBool,
     show: &mut Show,
 ) -> Result<Evidence> {
     let began = Instant::now();
     let mut found = measurement.measure(request, interrupt, show)?;
-    let mut known = shipped()?;
+    let mut known = stored.clone();
     known.extend(found.clone());
     let change = nearest_change(&measurement.workload, &known);
     let Some(other) = change.filter(|_| !interrupt.load(Ordering::Relaxed)) else {
@@ -132,7 +134,11 @@ fn measure_both(
     measurement.out = measurement.out.join("change");
     // Where no time is left it cannot be measured.
     if let Ok(Some(request)) = measurement.request(&known) {
-        found.extend(measurement.measure(request, interrupt, show)?);
+        match measurement.measure(request, interrupt, show) {
+            Ok(other) => found.extend(other),
+            // What was measured before stays.
+            Err(e) => show.say(&format!("the other side of the change was not measured: {e}")),
+        }
     }
     Ok(found)
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Runs this check alone: freeze, delay, agree, pacing, queue, outcomes, deliveries, guarantee, path, or capacity,
-    /// which takes minutes and runs in no other way; may be repeated
+    /// which takes minutes and runs only when it is named; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
     /// Measures the accuracy of the figures on this machine and writes a page and its data
@@ -35,9 +35,9 @@ pub struct Args {
     /// Seed of the schedules
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
-    /// Searches of --only capacity, about 40 s each
-    #[arg(long, value_name = "N", default_value_t = capacity::SEARCHES, value_parser = searches, requires = "only")]
-    searches: usize,
+    /// Searches of --only capacity, about 40 s each [default: 3]
+    #[arg(long, value_name = "N", value_parser = searches, requires = "only")]
+    searches: Option<usize>,
 }
 
 /// Of fewer, none need contain what it should.
@@ -49,6 +49,11 @@ fn searches(text: &str) -> std::result::Result<usize, String> {
 /// Runs the checks; 0 when all agree with theory, else 1.
 pub fn run(args: &Args) -> Result<u8> {
     let checks = chosen(&args.only)?;
+    if args.searches.is_some() && !checks.iter().any(|check| check.name == "capacity") {
+        return Err(Error::usage(
+            "--searches belongs to the check capacity: write --only capacity",
+        ));
+    }
     let placement = match &args.cpus {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
@@ -61,7 +66,7 @@ pub fn run(args: &Args) -> Result<u8> {
         placement: &placement,
         interrupt: &interrupt,
         seed: args.seed,
-        searches: args.searches,
+        searches: args.searches.unwrap_or(capacity::SEARCHES),
     };
     print(&format!(
         "driver on CPU {}, target on CPU {}\n",

@@ -148,6 +148,15 @@ fn what_is_wrong_is_refused_with_its_line_and_a_remedy() {
 }
 
 #[test]
+fn an_option_that_would_be_ignored_is_refused() {
+    let bench = Bench::new();
+    bench.write("w.toml", SMALL);
+    bench.run(&["advise", "w.toml", "--no-measure", "--seed", "3"]).fails(64, &["--seed"]);
+    let searches = ["selftest", "--only", "freeze", "--searches", "3"];
+    bench.run(&searches).fails(64, &["--searches", "--only capacity"]);
+}
+
+#[test]
 fn nothing_that_satisfies_a_workload_is_said_with_the_nearest_that_would() {
     let bench = Bench::new();
     let text = SMALL.replace("same-network", "function").replace("1s", "1ms");
