@@ -19,5 +19,6 @@ pub mod cli;
 pub mod gate;
 pub mod reach;
 pub mod run;
+pub mod scorecard;
 pub mod selftest;
 pub mod verify;

@@ -6,9 +6,11 @@ use crate::cli::progress::Show;
 use crate::cli::run::{SEED, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, look};
 use crate::run::{Progress as _, Request};
+use crate::scorecard::stacks;
 use pushbench_analysis::advice::{Advice, advise, nearest_change};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::evidence::Evidence;
+use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
 use pushbench_core::workload::Workload;
 use pushbench_host::console::error_line;
@@ -63,6 +65,17 @@ pub fn run(args: &Args) -> Result<u8> {
     };
     let workload = Workload::parse(&file, &written)?;
     let mut known = shipped()?;
+    known.stacks = stacks()?;
+    if let Some(stack) = workload.stack.as_ref() {
+        let names = || known.stacks.iter().map(|known| known.stack.as_str());
+        if !names().any(|name| name == stack) {
+            let hint = did_you_mean(stack, names());
+            return Err(Error::usage(format!(
+                "{file}: stack = {stack}: no target of that name serves webhook and WebSocket{hint}; there are {}",
+                names().collect::<Vec<_>>().join(", ")
+            )));
+        }
+    }
     let out = args.out.clone().unwrap_or_else(|| default_out("advise"));
     let mut interrupted = false;
     if !args.no_measure {

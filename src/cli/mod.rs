@@ -18,6 +18,7 @@ mod remedy_tests;
 mod report;
 mod reproduce;
 mod run;
+mod scorecard;
 mod selftest;
 mod serve;
 mod target_options;
@@ -68,6 +69,8 @@ enum Command {
     Reach(reach::Args),
     /// Search the highest load at which an objective holds, for each arm
     Capacity(Box<capacity::Args>),
+    /// Try the usual claims about webhooks and WebSockets, five factors, on a pair of servers
+    Scorecard(Box<scorecard::Args>),
     /// Recommend a transport for a workload, say why, and what would change it
     Advise(advise::Args),
     /// Validate scenario files and pushbench.toml without starting anything, and say how long a run takes
@@ -160,6 +163,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Reach(args) => reach::run(&args),
         Command::Capacity(args) => capacity::run(&args),
+        Command::Scorecard(args) => scorecard::run(&args),
         Command::Advise(args) => advise::run(&args),
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Init => init::run().map(|()| 0),
@@ -243,6 +247,8 @@ fn stored_run(dir: &Path) -> Result<StoredRun> {
         format!(
             "{shown} is no run, it is a search for capacities: `pushbench report {shown}` shows it"
         )
+    } else if scorecard::is_card(dir) {
+        format!("{shown} is no run, it is a scorecard: `pushbench report {shown}` shows it")
     } else if reach::is_matrix(dir) {
         format!("{shown} is no run, it is a matrix of paths: `pushbench report {shown}` shows it")
     } else {

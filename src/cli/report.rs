@@ -81,6 +81,9 @@ pub fn run(args: &Args) -> Result<()> {
     if may_be_other && crate::cli::capacity::is_capacity(dir) {
         return crate::cli::capacity::report(dir, name, args.output.as_deref());
     }
+    if may_be_other && crate::cli::scorecard::is_card(dir) {
+        return crate::cli::scorecard::report(dir, name, args.output.as_deref());
+    }
     if may_be_other && crate::cli::reach::is_matrix(dir) {
         return crate::cli::reach::report(dir, name, args.output.as_deref());
     }

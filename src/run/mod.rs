@@ -219,6 +219,11 @@ pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     arm.spec.slots(publisher, connections.count, connections.in_flight)
 }
 
+/// The header of a run that is planned: what a stored run of the same has in common with it.
+pub(crate) fn planned(request: &Request) -> RunHeader {
+    header::of(request)
+}
+
 /// Refuses a run that cannot be measured; starts nothing.
 pub(crate) fn check(request: &Request) -> Result<()> {
     checks::check(request)

@@ -191,3 +191,24 @@ fn a_workload_is_measured_at_its_own_load() {
         .fails(64, &["--at-most", "--no-measure"]);
     assert!(!bench.path("s").exists());
 }
+
+#[test]
+fn a_workload_may_name_its_stack_and_its_prices() {
+    let bench = Bench::new();
+    let text = std::fs::read_to_string(root("workloads/payment-provider.toml")).unwrap();
+    let priced =
+        format!("stack = \"express\"\n{text}\n[price]\ncurrency = \"USD\"\ncore_hour = 0.04\n");
+    std::fs::write(bench.path("w.toml"), &priced).unwrap();
+    let ended = bench.run(&["advise", "w.toml", "--no-measure"]);
+    for said in ["a month, USD", "received on express", "lines of code", "730 hours"] {
+        assert!(ended.out.contains(said), "no {said:?} in:\n{}", ended.out);
+    }
+    let advice: Value = serde_json::from_str(
+        &bench.run(&["advise", "w.toml", "--no-measure", "--format", "json"]).out,
+    )
+    .unwrap();
+    assert!(advice["costs"][0]["month"].as_f64().unwrap() > 0.0, "{advice:#}");
+    assert_eq!(advice["code"][0]["stack"], "express");
+    std::fs::write(bench.path("w.toml"), priced.replace("express", "expres")).unwrap();
+    bench.run(&["advise", "w.toml", "--no-measure"]).fails(64, &["w.toml", "expres", "express"]);
+}

@@ -54,6 +54,7 @@ mod reach;
 mod run;
 mod scenarios;
 mod schema;
+mod scorecard;
 mod secrets;
 mod shards;
 mod side_by_side;

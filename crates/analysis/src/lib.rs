@@ -7,5 +7,6 @@ pub mod advice;
 pub mod capacity;
 pub mod compare;
 pub mod reach;
+pub mod scorecard;
 pub mod stats;
 pub mod validity;

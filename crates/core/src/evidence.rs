@@ -1,5 +1,6 @@
 //! Figures that advice rests on, each with the run that it was measured in.
 
+use crate::record::ease::StackEase;
 use serde::{Deserialize, Serialize};
 
 /// Version of the file.
@@ -16,6 +17,9 @@ pub struct Evidence {
     pub figures: Vec<Figure>,
     /// What got through which path.
     pub passages: Vec<Passage>,
+    /// The code of programs that serve webhook and WebSocket; counted, not stored.
+    #[serde(skip)]
+    pub stacks: Vec<StackEase>,
 }
 
 /// A run that figures come from.
@@ -101,5 +105,6 @@ impl Evidence {
         self.figures.extend(figures.map(|f| Figure { run: f.run + shift, ..f }));
         let passages = other.passages.into_iter();
         self.passages.extend(passages.map(|p| Passage { run: p.run + shift, ..p }));
+        self.stacks.extend(other.stacks);
     }
 }

@@ -19,6 +19,7 @@ pub mod record;
 pub mod remedy;
 pub mod scenario;
 pub mod schedule;
+pub mod scorecard;
 pub mod suggest;
 pub mod transport;
 pub mod units;

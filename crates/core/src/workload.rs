@@ -8,6 +8,7 @@ mod tests;
 
 use crate::error::Result;
 use crate::guarantee::Promise;
+use crate::scenario::Prices;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -129,6 +130,12 @@ pub struct Workload {
     pub tls: bool,
     /// How a receiver knows the sender.
     pub sender: Sender,
+    /// The target whose code the receivers would have, where the file names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+    /// What CPU, memory and bytes cost, as far as the file says it.
+    #[serde(skip_serializing_if = "Prices::is_empty")]
+    pub prices: Prices,
 }
 
 impl Workload {

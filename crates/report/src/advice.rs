@@ -3,9 +3,9 @@
 use crate::layout::{self, BOLD, Look};
 use crate::markdown;
 use crate::visible::line;
-use pushbench_analysis::advice::{Advice, Because, Change, Cost, Excluded, Source};
+use pushbench_analysis::advice::{Advice, Because, Change, Code, Cost, Excluded, Source};
 use pushbench_core::evidence::Setting;
-use pushbench_core::units::{bytes, span_text};
+use pushbench_core::units::{bytes, money, span_text};
 use pushbench_core::workload::{Recipients, Workload};
 use std::fmt::Write as _;
 
@@ -79,10 +79,25 @@ pub(crate) fn costs(advice: &Advice) -> Vec<Vec<String>> {
         "CPU figures from",
         "age figures from",
     ];
+    let prices = &advice.workload.prices;
+    let priced = !prices.is_empty();
+    let mut head = head.map(str::to_owned).to_vec();
+    let currency = match prices.currency.as_str() {
+        "" => String::new(),
+        currency => format!(", {currency}"),
+    };
+    head.extend(priced.then(|| format!("a month{currency}")));
+    let month = |cost: &Cost| match (cost.month, cost.month_ci95) {
+        (Some(sum), Some([low, high])) => {
+            format!("{} [{}, {}]", money(sum), money(low), money(high))
+        }
+        (Some(sum), None) => money(sum),
+        (None, _) => NONE.to_owned(),
+    };
     let row = |cost: &Cost| {
         let known = |value: Option<String>| value.unwrap_or_else(|| NONE.to_owned());
         let interval = cost.cpus_ci95.map(|[low, high]| format!("[{}, {}]", cpus(low), cpus(high)));
-        vec![
+        let mut row = vec![
             cost.transport.to_owned(),
             known(cost.cpus.map(cpus)),
             known(interval),
@@ -95,9 +110,11 @@ pub(crate) fn costs(advice: &Advice) -> Vec<Vec<String>> {
             known(cost.age_ns.map(span_text)),
             known(cost.run.clone()),
             known(cost.age_run.clone()),
-        ]
+        ];
+        row.extend(priced.then(|| month(cost)));
+        row
     };
-    std::iter::once(head.map(str::to_owned).to_vec()).chain(advice.costs.iter().map(row)).collect()
+    std::iter::once(head).chain(advice.costs.iter().map(row)).collect()
 }
 
 /// `1 receiver`, `2 receivers`.
@@ -149,6 +166,18 @@ fn workload(w: &Workload) -> Vec<String> {
     ]
 }
 
+/// What a program takes that only receives.
+fn code(code: &Code) -> String {
+    let known = |n: Option<usize>| n.map_or("an unknown number of".to_owned(), |n| n.to_string());
+    format!(
+        "{}, received on {}: {} lines of code, {} packages (the shipped target)",
+        code.transport,
+        code.stack,
+        known(code.lines_of_code),
+        known(code.packages)
+    )
+}
+
 fn changes(advice: &Advice) -> Vec<String> {
     match (&advice.would_change[..], &advice.recommendation[..]) {
         ([], [_, ..]) => vec![
@@ -171,7 +200,10 @@ pub(crate) fn lists(advice: &Advice) -> Vec<(&'static str, Vec<String>)> {
         ("Because", advice.because.iter().map(reason).collect()),
         ("Excluded", advice.excluded.iter().map(exclusion).collect()),
         ("The nearest that could be satisfied", advice.nearest.iter().map(change).collect()),
-        ("What you have to build", duties.flatten().collect::<Vec<_>>()),
+        (
+            "What you have to build",
+            duties.flatten().chain(advice.code.iter().map(code)).collect::<Vec<_>>(),
+        ),
         ("What would change it", changes(advice)),
         ("Assumed", advice.assumed.clone()),
         ("Not measured", advice.not_measured.clone()),

@@ -34,6 +34,7 @@ mod path;
 pub mod qualification;
 pub mod reach;
 pub mod runs;
+pub mod scorecard;
 pub mod table;
 pub mod text;
 

@@ -136,6 +136,11 @@ pub struct BuiltinOptions {
 }
 
 impl Manifest {
+    /// True of a program of the user's own, which may change between two runs.
+    pub fn is_own(&self) -> bool {
+        matches!(self.files, Files::Own(_))
+    }
+
     /// This program's own server for an arm.
     pub fn builtin(spec: &ArmSpec, options: &BuiltinOptions) -> Manifest {
         let transport = spec.transport;

@@ -6,7 +6,7 @@ use pushbench_core::transport::Transport;
 use pushbench_core::workload::{Direction, Place, Sender, Workload};
 
 /// The duties of both sides.
-pub(super) fn of(transport: Transport, workload: &Workload) -> Duties {
+pub(crate) fn of(transport: Transport, workload: &Workload) -> Duties {
     let (mut sender, mut receiver) = (Vec::new(), Vec::new());
     let again = workload.promise != Promise::AtMostOnce;
     let kept = matches!(transport, Transport::Websocket | Transport::Sse);

@@ -46,7 +46,7 @@ pub fn of_run(dir: &str, run: &StoredRun, own: bool) -> Evidence {
         schema: SCHEMA,
         figures: figures.collect(),
         runs: vec![source],
-        passages: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -126,7 +126,7 @@ pub fn of_matrix(dir: &str, matrix: &Matrix) -> Evidence {
             cpu: header.machine.get("cpu").cloned().unwrap_or_default(),
             own: false,
         }],
-        figures: Vec::new(),
         passages: matrix.cells.iter().filter_map(passage).collect(),
+        ..Evidence::default()
     }
 }

@@ -15,6 +15,8 @@ const HOLD_S: f64 = 30.0;
 const POLL_SHARE: f64 = 2.0 / 3.0;
 /// A connection that carries fewer events a second is opened anew for each: servers close idle ones after a minute.
 const KEPT_ALIVE: f64 = 1.0 / 60.0;
+/// Hours of a month, as invoices have it.
+const HOURS: f64 = 730.0;
 /// From so many events a second to each of few receivers on, many are under way at once.
 const DEEP: f64 = 500.0;
 const FEW: u64 = 10;
@@ -59,15 +61,15 @@ pub(super) fn of(transport: Transport, workload: &Workload, known: &Evidence) ->
     let burst = workload.deliveries() * workload.burst_factor;
     let cpu = |transport| figure(known, transport, workload, &evidence::CPU);
     // A poll costs what a request of a long poll does, and each event in its answer what one in a stream does.
-    let parts = match transport {
-        Transport::Poll => vec![(cpu(Transport::LongPoll), upkeep), (cpu(Transport::Sse), burst)],
-        other => vec![(cpu(other), burst + upkeep)],
+    let parts = |events: f64| match transport {
+        Transport::Poll => vec![(cpu(Transport::LongPoll), upkeep), (cpu(Transport::Sse), events)],
+        other => vec![(cpu(other), events + upkeep)],
     };
-    let sum = |of: &dyn Fn(&Figure) -> Option<f64>| -> Option<f64> {
+    let sum = |events: f64, of: &dyn Fn(&Figure) -> Option<f64>| -> Option<f64> {
         let part = |(figure, times): &(Option<&Figure>, f64)| Some(of((*figure)?)? * times / 1e9);
-        parts.iter().map(part).sum()
+        parts(events).iter().map(part).sum()
     };
-    let end = |n: usize| sum(&|figure| figure.ci95.map(|ends| ends[n]));
+    let end = |events: f64, n: usize| sum(events, &|figure| figure.ci95.map(|ends| ends[n]));
     let held = match transport {
         // It acknowledges on a second connection.
         Transport::Sse if workload.promise != Promise::AtMostOnce => 2,
@@ -76,18 +78,37 @@ pub(super) fn of(transport: Transport, workload: &Workload, known: &Evidence) ->
     };
     let memory = figure(known, transport, workload, &[evidence::MEMORY]);
     let age = age(transport, workload, known);
+    let memory = memory.filter(|_| held > 0).map(|f| f.value * workload.count as f64);
     let dir = |figure: &Figure| known.runs[figure.run].dir.clone();
+    let usual = workload.deliveries();
+    let month = |cpus: Option<f64>| month(workload, cpus?, memory);
     Cost {
         transport: transport.name(),
-        cpus: sum(&|figure| Some(figure.value)),
-        cpus_ci95: end(0).zip(end(1)).map(|(low, high)| [low, high]),
+        cpus: sum(burst, &|figure| Some(figure.value)),
+        cpus_ci95: end(burst, 0).zip(end(burst, 1)).map(|(low, high)| [low, high]),
+        month: month(sum(usual, &|figure| Some(figure.value))),
+        month_ci95: month(end(usual, 0)).zip(month(end(usual, 1))).map(|(low, high)| [low, high]),
         upkeep,
         connections: workload.count * held,
-        memory_bytes: memory.filter(|_| held > 0).map(|f| f.value * workload.count as f64),
+        memory_bytes: memory,
         age_ns: age.map(|(ns, _)| ns),
         age_run: age.map(|(_, figure)| dir(figure)),
-        run: parts.first().and_then(|(figure, _)| figure.map(dir)),
+        run: parts(burst).first().and_then(|(figure, _)| figure.map(dir)),
     }
+}
+
+/// What a month costs by the workload's prices: the CPUs of both sides on average, the memory of the sender for open
+/// connections, and the bytes of the events. `None` without prices.
+fn month(workload: &Workload, cpus: f64, memory: Option<f64>) -> Option<f64> {
+    let prices = &workload.prices;
+    let gib = |bytes: f64| bytes / (1u64 << 30) as f64;
+    let sent = workload.deliveries() * workload.payload_bytes as f64 * HOURS * 3600.0;
+    let parts = [
+        prices.core_hour.map(|price| cpus * HOURS * price),
+        prices.gib_hour.map(|price| gib(memory.unwrap_or(0.0)) * HOURS * price),
+        prices.egress_gib.map(|price| gib(sent) * price),
+    ];
+    (!prices.is_empty()).then(|| parts.into_iter().flatten().sum())
 }
 
 /// How old an event is when it arrives, ns, and the figure behind it: the way, and 99 % of what the programs took.

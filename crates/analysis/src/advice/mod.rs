@@ -6,7 +6,7 @@
 mod changes;
 mod choice;
 mod constraints;
-mod duties;
+pub(crate) mod duties;
 pub mod evidence;
 mod load;
 #[cfg(test)]
@@ -16,6 +16,7 @@ use crate::compare::FEWEST_BLOCKS;
 use choice::choose;
 use pushbench_core::evidence::{Evidence, Figure, Run, Setting};
 use pushbench_core::guarantee::Promise;
+use pushbench_core::record::ease::{Ease, StackEase};
 use pushbench_core::transport::Transport;
 use pushbench_core::units::span_text;
 use pushbench_core::workload::{Place, Recipients, Workload};
@@ -58,6 +59,9 @@ pub struct Advice {
     pub duties: Vec<Duties>,
     /// What the workload does not say and was assumed.
     pub assumed: Vec<String>,
+    /// Code of the stack that the workload names, for each transport that it was counted of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<Code>,
     /// What was not measured and might matter.
     pub not_measured: Vec<String>,
     /// Where the recommendation changes, one key at a time.
@@ -111,6 +115,12 @@ pub struct Cost {
     pub cpus: Option<f64>,
     /// Its 95 % interval.
     pub cpus_ci95: Option<[f64; 2]>,
+    /// Money for a month at the average rate, in the currency of the workload's prices; left out without prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub month: Option<f64>,
+    /// Its 95 % interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub month_ci95: Option<[f64; 2]>,
     /// Requests and pings a second, deliveries apart, that it takes to stay current.
     pub upkeep: f64,
     /// Connections that are open all the time.
@@ -134,6 +144,19 @@ pub struct Duties {
     pub sender: Vec<&'static str>,
     /// By each receiver.
     pub receiver: Vec<&'static str>,
+}
+
+/// The code of a program that receives by a transport.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Code {
+    /// The transport.
+    pub transport: &'static str,
+    /// The target that it was counted of.
+    pub stack: String,
+    /// Without blank lines and comments.
+    pub lines_of_code: Option<usize>,
+    /// All packages of its lockfile.
+    pub packages: Option<usize>,
 }
 
 /// A value of a key at which the recommendation changes.
@@ -204,6 +227,7 @@ pub fn advise(workload: &Workload, evidence: &Evidence) -> Advice {
         nearest,
         costs: chosen.costs.clone(),
         duties: named.iter().map(|transport| duties::of(*transport, workload)).collect(),
+        code: code(workload, evidence),
         assumed: assumed(workload, &chosen),
         not_measured: not_measured(workload, evidence),
         would_change,
@@ -217,6 +241,25 @@ fn sources(known: &Evidence) -> Vec<Source> {
         Source { run: run.clone(), setting }
     };
     known.runs.iter().enumerate().map(source).collect()
+}
+
+fn code(workload: &Workload, known: &Evidence) -> Vec<Code> {
+    let stack = known.stacks.iter().find(|stack| Some(&stack.stack) == workload.stack.as_ref());
+    let of = |stack: &StackEase| {
+        let sides =
+            [(Transport::Webhook, &stack.webhook), (Transport::Websocket, &stack.websocket)];
+        let side = |(transport, ease): (Transport, &Option<Ease>)| {
+            let ease = ease.as_ref()?;
+            Some(Code {
+                transport: transport.name(),
+                stack: stack.stack.clone(),
+                lines_of_code: ease.lines_of_code,
+                packages: ease.dependencies.map(|packages| packages.all),
+            })
+        };
+        sides.into_iter().filter_map(side).collect()
+    };
+    stack.map(of).unwrap_or_default()
 }
 
 fn recommendation(pick: &[Transport]) -> Vec<String> {
@@ -265,6 +308,9 @@ fn assumed(workload: &Workload, chosen: &choice::Chosen) -> Vec<String> {
     }
     if matches!(workload.place, Place::PublicServer | Place::Mixed) {
         say("public servers belong to others, who write and run what receives".to_owned());
+    }
+    if !workload.prices.is_empty() {
+        say("a month has 730 hours at the average rate; money counts CPU of both sides, the sender's memory for open connections, and the bytes of events without headers (price)".to_owned());
     }
     say("your programs cost what the built-in ones do; a framework costs more on either side"
         .to_owned());

@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use pushbench_core::guarantee::Promise;
+use pushbench_core::scenario::Prices;
 use pushbench_core::workload::{Direction, Proxy, Sender};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ fn workload() -> impl Strategy<Value = Workload> {
                 direction: if both { Direction::Both } else { Direction::OneWay },
                 tls,
                 sender: Sender::Signed,
+                stack: None,
+                prices: Prices::default(),
             }
         })
 }
@@ -161,4 +164,27 @@ fn sentences_follow_their_figures() {
     // A WebSocket that costs ten times as much is left out.
     let other = advised(&evidence::CPU, "websocket", 10.0);
     assert_eq!(other.recommendation, ["webhook"], "{:?}", other.because);
+}
+
+proptest! {
+    /// A price changes no recommendation, and a cost is the sum of its parts.
+    #[test]
+    fn prices_add_up_and_decide_nothing(workload in workload(), core in 0.001..1.0f64, gib in 0.001..1.0f64) {
+        let known = shipped();
+        let with = |core_hour, gib_hour| {
+            let prices = Prices { core_hour, gib_hour, ..Prices::default() };
+            advise(&Workload { prices, ..workload.clone() }, &known)
+        };
+        let (without, both) = (with(None, None), with(Some(core), Some(gib)));
+        prop_assert_eq!(&without.recommendation, &both.recommendation);
+        let parts = [with(Some(core), None), with(None, Some(gib))];
+        for (index, cost) in both.costs.iter().enumerate() {
+            prop_assert_eq!(without.costs[index].month, None);
+            let sum: Option<f64> = parts.iter().map(|advice| advice.costs[index].month).sum();
+            match (cost.month, sum) {
+                (Some(whole), Some(sum)) => prop_assert!((whole - sum).abs() <= 1e-9 * whole.max(1e-12)),
+                (whole, sum) => prop_assert_eq!(whole, sum),
+            }
+        }
+    }
 }

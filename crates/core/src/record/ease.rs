@@ -69,6 +69,19 @@ pub struct Ease {
     pub duties: Option<Vec<Duty>>,
 }
 
+/// The code of a program for each transport.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StackEase {
+    /// The target, or both where they differ.
+    pub stack: String,
+    /// It is a pair that is compared, not one of the stacks beside it.
+    pub own: bool,
+    /// For a webhook.
+    pub webhook: Option<Ease>,
+    /// For a WebSocket.
+    pub websocket: Option<Ease>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

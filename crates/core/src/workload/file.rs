@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::guarantee::Promise;
 use crate::origin::{Origin, kind, read_toml};
+use crate::scenario::Prices;
 use crate::suggest::did_you_mean;
 use crate::units;
 use crate::workload::{Direction, Place, Proxy, Recipients, Sender, Workload};
@@ -24,12 +25,14 @@ const fn key(path: &'static str, write: &'static str, otherwise: Option<&'static
 const NUMBER: &str = "a number greater than 0, up to ten million";
 const WHOLE: &str = "a whole number from 1 to a thousand million";
 const TIME: &str = "a time such as \"250ms\", \"15m\" or \"3d\"";
+const PRICE: &str = "a price such as 0.04";
 const SWITCH: &str = "true or false";
 
 /// Every key. An empty value is an unknown one.
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 27] = [
     key("name", "text", Some("workload")),
     key("question", "text", Some("")),
+    key("stack", "the name of a target, such as \"fastapi\"", Some("")),
     key("events.rate", NUMBER, None),
     key("events.burst_factor", "a number from 1 to a million", Some("1")),
     key("events.payload_bytes", WHOLE, Some("512")),
@@ -63,10 +66,14 @@ const KEYS: [Key; 22] = [
     key("need.direction", "\"one-way\" or \"both\"", Some("one-way")),
     key("security.tls", SWITCH, Some("true")),
     key("security.sender", "\"none\", \"token\" or \"signed\"", Some("none")),
+    key("price.currency", "text, such as \"USD\"", Some("")),
+    key("price.core_hour", PRICE, Some("")),
+    key("price.gib_hour", PRICE, Some("")),
+    key("price.egress_gib", PRICE, Some("")),
 ];
 
 /// Tables of the file; `answer` is for tests.
-const TABLES: [&str; 4] = ["events", "receivers", "need", "security"];
+const TABLES: [&str; 5] = ["events", "receivers", "need", "security", "price"];
 const ANSWER: &str = "answer";
 
 /// The values of a file with their places.
@@ -191,6 +198,16 @@ impl Values<'_> {
             direction: self.value("need.direction", Direction::read)?,
             tls: self.value("security.tls", switch)?,
             sender: self.value("security.sender", Sender::read)?,
+            stack: self.optional("stack", |text| {
+                Some(text.to_owned()).filter(|name| !name.trim().is_empty())
+            })?,
+            prices: Prices {
+                currency: self.optional("price.currency", text)?.unwrap_or_default(),
+                core_hour: self.optional("price.core_hour", price)?,
+                gib_hour: self.optional("price.gib_hour", price)?,
+                egress_gib: self.optional("price.egress_gib", price)?,
+                ..Prices::default()
+            },
         })
     }
 
@@ -266,6 +283,10 @@ impl Values<'_> {
 
 fn number(text: &str) -> Option<f64> {
     text.replace('_', "").parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+fn price(text: &str) -> Option<f64> {
+    number(text).filter(|price| (0.0..=1e6).contains(price))
 }
 
 fn whole(text: &str) -> Option<u64> {

@@ -70,3 +70,24 @@ fn every_place_and_proxy_is_in_the_message_that_lists_them() {
         assert!(error("\"mixed\"").contains(place));
     }
 }
+
+#[test]
+fn prices_and_a_stack_are_read_and_checked() {
+    let priced = "stack = \"fastapi\"\n".to_owned()
+        + WHOLE
+        + "[price]\ncurrency = \"EUR\"\ncore_hour = 0.04\ngib_hour = 0\n";
+    let w = parse(&priced).unwrap();
+    assert_eq!(w.stack.as_deref(), Some("fastapi"));
+    assert_eq!(
+        (w.prices.core_hour, w.prices.gib_hour, w.prices.egress_gib),
+        (Some(0.04), Some(0.0), None)
+    );
+    assert_eq!(w.prices.currency, "EUR");
+    for (from, to) in
+        [("core_hour = 0.04", "core_hour = -1"), ("gib_hour = 0", "gib_hour = \"much\"")]
+    {
+        let error = parse(&priced.replace(from, to)).unwrap_err();
+        assert!(error.contains("price") && error.contains("0.04"), "{error}");
+    }
+    assert!(parse(WHOLE).unwrap().prices.is_empty());
+}

@@ -9,6 +9,7 @@ mod frame;
 pub mod gate;
 pub mod reach;
 mod record;
+pub mod scorecard;
 mod summary;
 mod sweep;
 mod tiles;
