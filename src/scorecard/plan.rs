@@ -144,7 +144,7 @@ pub fn measurements(form: Form, rate: f64) -> Vec<Planned> {
             "fan-out",
             "fanout",
             "20 events a second to each of 200 subscribers".to_owned(),
-            ["400ms", "1200ms"],
+            ["400ms", "1600ms"],
             &[],
             &pair,
         ),

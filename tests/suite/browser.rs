@@ -239,6 +239,7 @@ fn a_phone_scrolls_down_only() {
         "idle",
         "gate-20us",
         "capacity-article",
+        "scorecard/builtin",
         "advice",
     ] {
         let bench = Bench::new();
@@ -359,13 +360,14 @@ fn axe_finds_no_violation_of_level_aa_in_other_pages() {
     let Some(_turn) = turn() else { return };
     let Some(axe) = axe() else { return };
     let (mut page, bench) = (Page::start(), Bench::new());
-    let pages: [&[&str]; 6] = [
+    let pages: [&[&str]; 7] = [
         &["readme-ingest"],
         &["four-sides"],
         &["idle"],
         &["gate-20us"],
         &["fanout-9000"],
         &["capacity-article"],
+        &["scorecard/builtin"],
     ];
     axe_finds_no_violation(&mut page, &axe, &bench, &pages);
     axe_finds_none(&mut page, &axe, &duplex(&bench));

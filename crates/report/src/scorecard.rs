@@ -50,20 +50,19 @@ pub(crate) fn overview(card: &Card) -> Vec<Vec<String>> {
 
 /// A row an answer.
 pub(crate) fn answers(factor: &Factor) -> Vec<Vec<String>> {
-    let head =
-        ["what", "conditions", "baseline", "candidate", "difference [95 %]", "claim", "from"];
+    let head = ["question", "figures", "difference [95 %]", "claim", "from"];
     let row = |l: &Line| {
-        let arm = |index: usize| {
-            l.arms.get(index).map_or(String::new(), |[name, value]| format!("{name}: {value}"))
-        };
+        let arms = l.arms.iter().map(|[name, value]| format!("{name}: {value}"));
+        let from = l.run.as_deref().and_then(|run| run.rsplit('/').next());
         vec![
-            l.what.clone(),
-            l.conditions.clone(),
-            arm(0),
-            arm(1),
+            match l.what == l.conditions || l.what == "passage" {
+                true => l.conditions.clone(),
+                false => format!("{}, {}", l.what, l.conditions),
+            },
+            arms.collect::<Vec<_>>().join("; "),
             l.difference.clone(),
             l.claim.name().to_owned(),
-            l.run.clone().unwrap_or_else(|| "the program".to_owned()),
+            from.unwrap_or("the program").to_owned(),
         ]
     };
     std::iter::once(head.map(str::to_owned).to_vec())
@@ -140,7 +139,7 @@ pub fn markdown(card: &Card) -> String {
         let _ = writeln!(out, "{}\n", factor.question);
         let _ = writeln!(out, "Claim: {}\n\nVerdict: **{}**\n", factor.claim, verdict(factor));
         if !factor.because.is_empty() {
-            markdown::grid(&mut out, &answers(factor), 7);
+            markdown::grid(&mut out, &answers(factor), 5);
         }
         if !factor.not_measured.is_empty() {
             out.push_str("Not measured:\n\n");

@@ -2,6 +2,7 @@
 //! `<!-- end of results -->` stands what [`block`] makes of a run, and nothing else.
 //! `UPDATE_DOCUMENTS=1 cargo test --test suite stated_results` writes these blocks anew.
 
+mod answer;
 mod capacity;
 mod claims;
 mod failures;
@@ -25,6 +26,7 @@ const END: &str = "<!-- end of results -->\n";
 /// What a document says of a run.
 fn block(name: &str) -> String {
     match name {
+        "answer" => answer::answer(),
         "readme-ingest" => terminal("readme-ingest"),
         "gate-20us" => gates::gate(),
         "gate-simulation" => gates::simulation(),

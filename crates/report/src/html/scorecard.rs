@@ -1,6 +1,6 @@
 //! The result of `pushbench scorecard` as a page.
 
-use crate::html::frame::{Frame, heading, table, unbroken};
+use crate::html::frame::{Frame, heading, stacked, unbroken};
 use crate::html::summary::command;
 use crate::scorecard::{
     CLAIMS, answers, conditions, duties, not_measured, overview, sources, verdict,
@@ -34,7 +34,7 @@ pub fn render(card: &Card, dir: &str) -> String {
             }
             section id="overview" {
                 (heading(2, None, &html! { "Five factors" }))
-                (table("Verdict on the claim about each factor", &overview(card)))
+                div.parity { (stacked("Verdict on the claim about each factor", &overview(card))) }
                 p.soft { (CLAIMS) }
             }
             @for factor in &card.factors { section id=(id(factor.factor)) { (of_factor(factor)) } }
@@ -62,7 +62,7 @@ fn of_factor(factor: &Factor) -> Markup {
         p { "Claim: " (factor.claim) }
         p { "Verdict: " strong { (verdict(factor)) } }
         @if !factor.because.is_empty() {
-            (table(&format!("Answers: {}", factor.factor), &answers(factor)))
+            div.parity { (stacked(&format!("Answers: {}", factor.factor), &answers(factor))) }
         }
         @if !factor.not_measured.is_empty() {
             p { "Not measured:" }
