@@ -50,15 +50,13 @@ pub(crate) fn overview(card: &Card) -> Vec<Vec<String>> {
 
 /// A row an answer.
 pub(crate) fn answers(factor: &Factor) -> Vec<Vec<String>> {
-    let head = ["question", "figures", "difference [95 %]", "claim", "from"];
+    let head = ["what", "conditions", "figures", "difference [95 %]", "claim", "from"];
     let row = |l: &Line| {
         let arms = l.arms.iter().map(|[name, value]| format!("{name}: {value}"));
         let from = l.run.as_deref().and_then(|run| run.rsplit('/').next());
         vec![
-            match l.what == l.conditions || l.what == "passage" {
-                true => l.conditions.clone(),
-                false => format!("{}, {}", l.what, l.conditions),
-            },
+            l.what.clone(),
+            l.conditions.clone(),
             arms.collect::<Vec<_>>().join("; "),
             l.difference.clone(),
             l.claim.name().to_owned(),
@@ -139,7 +137,7 @@ pub fn markdown(card: &Card) -> String {
         let _ = writeln!(out, "{}\n", factor.question);
         let _ = writeln!(out, "Claim: {}\n\nVerdict: **{}**\n", factor.claim, verdict(factor));
         if !factor.because.is_empty() {
-            markdown::grid(&mut out, &answers(factor), 5);
+            markdown::grid(&mut out, &answers(factor), 6);
         }
         if !factor.not_measured.is_empty() {
             out.push_str("Not measured:\n\n");
