@@ -16,6 +16,7 @@ compile_error!(
 pub mod advise;
 pub mod capacity;
 pub mod cli;
+pub mod cluster;
 pub mod gate;
 pub mod reach;
 pub mod run;

@@ -128,6 +128,6 @@ fn run(
         command: Vec::new(),
     };
     run::check(&request)?;
-    let context = ExecutionContext { placement: &request.placement, interrupt };
+    let context = ExecutionContext::here(&request.placement, interrupt);
     point::measure_alone(&request, round as usize, &context, progress)
 }

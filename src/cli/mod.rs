@@ -4,6 +4,7 @@ mod advise;
 mod capacity;
 mod check;
 mod compare;
+mod coordinate;
 mod formats;
 mod gate;
 mod init;
@@ -21,6 +22,7 @@ mod run;
 mod scorecard;
 mod selftest;
 mod serve;
+mod shard;
 mod target_options;
 mod verify;
 
@@ -54,7 +56,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a scenario and compare its arms (the default: `pushbench` alone is `pushbench run ingest`)
-    Run(Box<run::Args>),
+    Run(Box<run::Command>),
     /// Show a finished or interrupted run again, without measuring
     Report(report::Args),
     /// Test whether a candidate is slower than its base; for CI: exit code 0 passed, 1 regression, 2 cannot tell
@@ -73,6 +75,10 @@ enum Command {
     Scorecard(Box<scorecard::Args>),
     /// Recommend a transport for a workload, say why, and what would change it
     Advise(advise::Args),
+    /// Run a scenario on several machines: hand out its plan to shards that connect, and gather their records
+    Coordinate(Box<coordinate::Args>),
+    /// Take part in a run on several machines: send a part of the events, or start the targets
+    Shard(shard::Args),
     /// Validate scenario files and pushbench.toml without starting anything, and say how long a run takes
     Check(check::Args),
     /// Write a pushbench.toml for the program in this directory, or an example that works unchanged
@@ -123,7 +129,8 @@ fn program() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => return ended(wanted(&e)),
     };
-    let command = cli.command.unwrap_or_else(|| Command::Run(Box::new(run::Args::default_run())));
+    let command =
+        cli.command.unwrap_or_else(|| Command::Run(Box::new(run::Command::default_run())));
     ended(dispatch(command))
 }
 
@@ -155,7 +162,7 @@ fn wanted(e: &clap::Error) -> Result<u8> {
 
 fn dispatch(command: Command) -> Result<u8> {
     match command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::command(&args),
         Command::Report(args) => report::run(&args).map(|()| 0),
         Command::Gate(args) => gate::run(&args),
         Command::Qualify(args) => qualify::run(&args),
@@ -165,6 +172,8 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Capacity(args) => capacity::run(&args),
         Command::Scorecard(args) => scorecard::run(&args),
         Command::Advise(args) => advise::run(&args),
+        Command::Coordinate(args) => coordinate::run(&args),
+        Command::Shard(args) => shard::run(&args),
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
@@ -219,7 +228,7 @@ fn command_line() -> Vec<String> {
 /// The options that described a target in a stored run.
 fn target_of(command: &[String]) -> TargetOptions {
     match Cli::try_parse_from(command).map(|cli| cli.command) {
-        Ok(Some(Command::Run(args))) => args.target,
+        Ok(Some(Command::Run(args))) => args.run.target,
         Ok(Some(Command::Reproduce(args))) => args.target,
         _ => TargetOptions::default(),
     }

@@ -1,9 +1,12 @@
 //! `pushbench run`
 
+use crate::cli::coordinate::{Listening, on_engine};
 use crate::cli::progress::Show;
 use crate::cli::target_options;
 use crate::cli::target_options::TargetOptions;
 use crate::cli::{command_line, interrupt_flag, look, page, print};
+use crate::cluster::coordinator::Cluster;
+use crate::cluster::engine::Engine;
 use crate::run;
 use crate::run::{Progress as _, Request, StartedRun, arms};
 use pushbench_analysis::compare;
@@ -22,6 +25,7 @@ use pushbench_report::{html, markdown, text};
 use pushbench_sut::manifest::OWN_FILE;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// Seed of runs that name none: a run is repeated by running it again.
 pub(super) const SEED: u64 = 7;
@@ -29,6 +33,7 @@ pub(super) const SEED: u64 = 7;
 const PAGE: &str = "report.html";
 
 #[derive(Debug, Default, clap::Args)]
+#[group(id = "run-options")]
 pub struct Args {
     /// A shipped scenario's name or a path to a .toml file
     #[arg(default_value = "ingest")]
@@ -82,10 +87,27 @@ pub struct Args {
     pub(super) target: TargetOptions,
 }
 
+/// What is about to be measured on several machines.
+pub(super) struct Measured<'a> {
+    /// What.
+    pub(super) request: &'a Request,
+    /// Set when the user wants to stop.
+    pub(super) interrupt: &'a AtomicBool,
+}
+
+/// Brings a cluster together, and measures on it with the function that it is given.
+pub(super) type OnCluster<'a> = dyn FnMut(&Measured<'_>, &mut Show, &mut dyn FnMut(&Cluster, &mut Show) -> Result<u8>) -> Result<u8>
+    + 'a;
+
 impl Args {
     /// What `pushbench` alone runs.
     pub(crate) fn default_run() -> Args {
         Args { scenario: "ingest".to_owned(), seed: SEED, ..Args::default() }
+    }
+
+    /// Hosts beside loopback to which events may go.
+    pub(super) fn allow_hosts(&self) -> &[String] {
+        &self.allow_host
     }
 
     fn overrides(&self) -> Result<Vec<Override>> {
@@ -131,8 +153,63 @@ impl Overrides<'_> {
     }
 }
 
-/// Runs the scenario; the exit code of the contract.
+/// Where a run is made, if not here.
+#[derive(Debug, clap::Args)]
+pub struct Elsewhere {
+    /// Runs on several machines: slurm, or ssh:HOST,HOST,…; the last one has the targets
+    #[arg(long, value_name = "ENGINE", value_parser = Engine::parse)]
+    on: Option<Engine>,
+    /// With --on slurm: nodes, one of which has the targets [default: those of the allocation]
+    #[arg(long, value_name = "N", requires = "on")]
+    shards: Option<usize>,
+    /// With --on: path of pushbench on the other machines [default: that of this one]
+    #[arg(long, value_name = "PATH", requires = "on")]
+    program: Option<PathBuf>,
+    #[command(flatten)]
+    listening: Listening,
+}
+
+/// `pushbench run`
+#[derive(Debug, clap::Args)]
+pub struct Command {
+    #[command(flatten)]
+    pub(super) run: Args,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
+}
+
+impl Command {
+    /// What `pushbench` alone runs.
+    pub(crate) fn default_run() -> Command {
+        let elsewhere =
+            Elsewhere { on: None, shards: None, program: None, listening: Listening::default() };
+        Command { run: Args::default_run(), elsewhere }
+    }
+}
+
+/// Runs the scenario, here or where it is said; the exit code of the contract.
+pub fn command(command: &Command) -> Result<u8> {
+    let Elsewhere { on, shards, program, listening } = &command.elsewhere;
+    match on {
+        Some(engine) => on_engine(&command.run, engine, (listening, *shards, program.as_ref())),
+        None if *listening != Listening::default() => Err(Error::usage(
+            "--listen and --join-within belong to a run on several machines: add --on slurm or --on ssh:HOST,HOST",
+        )),
+        None => run(&command.run),
+    }
+}
+
+/// Runs the scenario on this machine.
 pub fn run(args: &Args) -> Result<u8> {
+    measure(args, None)
+}
+
+/// Runs it on the machines that `on` brings together.
+pub(super) fn run_on(args: &Args, on: &mut OnCluster<'_>) -> Result<u8> {
+    measure(args, Some(on))
+}
+
+fn measure(args: &Args, on: Option<&mut OnCluster<'_>>) -> Result<u8> {
     if let Some((scheme, _)) = args.scenario.split_once("://") {
         let option = if scheme.starts_with("ws") { "--websocket" } else { "--webhook" };
         let url = &args.scenario;
@@ -157,11 +234,26 @@ pub fn run(args: &Args) -> Result<u8> {
     let mut show = Show::new();
     let mut request =
         Request { question, arms, seed: args.seed, placement, out, command: command_line() };
+    if let Some(on) = on {
+        let measured = Measured { request: &request, interrupt: &interrupt };
+        return on(&measured, &mut show, &mut |cluster, show| {
+            finish(StartedRun::new(&request)?.on(cluster), &request, &interrupt, show, sort)
+        });
+    }
     show.say_placement(&request.placement);
     target_options::remark(given.as_ref()).into_iter().for_each(|line| show.say(line));
     run::prepare(&mut request, &interrupt, &mut show)?;
-    let mut begun = StartedRun::new(&request)?;
-    let ended = begun.measure(&interrupt, &mut show);
+    finish(StartedRun::new(&request)?, &request, &interrupt, &mut show, sort)
+}
+
+fn finish(
+    mut begun: StartedRun<'_>,
+    request: &Request,
+    interrupt: &AtomicBool,
+    show: &mut Show,
+    sort: Option<&'static Metric>,
+) -> Result<u8> {
+    let ended = begun.measure(interrupt, show);
     show.finish();
     conclude(begun, &request.out, ended, sort)
 }

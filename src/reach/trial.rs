@@ -90,7 +90,7 @@ fn measure(
     let scenario = &request.question.points[0].scenario;
     let mut group = point::single(&request, scenario);
     group.connect_limit = Some(scenario.load.timeout);
-    let context = ExecutionContext { placement: &request.placement, interrupt };
+    let context = ExecutionContext::here(&request.placement, interrupt);
     let trial = block::run(&group, &context, observer)?.pop().map(|finished| finished.trial);
     trial.ok_or_else(|| Error::harness("no record of a trial: please report it"))
 }

@@ -2,16 +2,19 @@
 
 use crate::run::point::Design;
 use crate::run::{Request, slots};
+use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::plan;
 use pushbench_core::plan::{Block, Slices};
+use pushbench_core::record::strata::Split;
 use pushbench_core::record::trial::{Stage, TrialDesign};
 use pushbench_core::scenario::{
-    Arrivals, Faults, Flow, Load, PathSettings, Recipients, Scenario, split,
+    Arrivals, Faults, Flow, Lifetime, Load, PathSettings, Recipients, Scenario, split,
 };
 use pushbench_core::transport::Transport;
 use pushbench_load::trial_group::{TrialArm, TrialGroup};
 use pushbench_path::proxies::environment;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,6 +153,65 @@ impl GroupBuilder<'_> {
         group.place = (self.index, block.index, 0);
         group.design = TrialDesign::Sliced { slice_ns };
         vec![receiving(group)]
+    }
+}
+
+/// A trial group without its programs, for machines that find these themselves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GroupSpec {
+    arms: Vec<usize>,
+    load: Load,
+    slices: Slices,
+    seed: u64,
+    lifetime: Lifetime,
+    max_segment: Option<u32>,
+    place: (usize, usize, usize),
+    split: Option<Split>,
+    stage: Stage,
+    design: TrialDesign,
+}
+
+impl GroupSpec {
+    /// Of a group.
+    pub fn of(group: &TrialGroup) -> GroupSpec {
+        GroupSpec {
+            arms: group.arms.iter().map(|arm| arm.arm).collect(),
+            load: group.load.clone(),
+            slices: Slices::clone(&group.slices),
+            seed: group.seed,
+            lifetime: group.lifetime,
+            max_segment: group.max_segment,
+            place: group.place,
+            split: group.split.clone(),
+            stage: group.stage,
+            design: group.design,
+        }
+    }
+
+    /// The group, of the arms of this machine.
+    ///
+    /// # Errors
+    /// The plan has no such point or arm.
+    pub fn group(&self, request: &Request) -> Result<TrialGroup> {
+        let index = self.place.0;
+        let unknown = || Error::harness("an order does not fit the plan".to_owned());
+        let scenario = &request.question.points.get(index).ok_or_else(unknown)?.scenario;
+        let known = self.arms.iter().all(|arm| *arm < request.arms.len());
+        let first = *self.arms.first().filter(|_| known).ok_or_else(unknown)?;
+        let template = Template::of(scenario);
+        let builder = GroupBuilder { request, index, scenario, path: None, template };
+        let group = builder.alone(first, self.load.clone(), self.seed);
+        Ok(receiving(TrialGroup {
+            arms: self.arms.iter().map(|arm| builder.trial_arm(*arm)).collect(),
+            slices: Arc::new(self.slices.clone()),
+            lifetime: self.lifetime,
+            max_segment: self.max_segment,
+            place: self.place,
+            split: self.split.clone(),
+            stage: self.stage,
+            design: self.design,
+            ..group
+        }))
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn of(request: &Request) -> RunHeader {
         shared_cores: placement.shared_cores(),
         cpu_quota: cpus::quota(),
         environment: environment::describe(),
+        machines: Vec::new(),
     }
 }
 

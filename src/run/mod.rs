@@ -6,11 +6,12 @@ pub mod arms;
 mod block_tally;
 mod checks;
 pub mod environment;
-mod group_builder;
+pub mod group_builder;
 mod header;
 pub mod point;
 mod sizing;
 
+use crate::cluster::coordinator::Cluster;
 use crate::verify;
 use arms::Arm;
 use point::PointRun;
@@ -24,7 +25,7 @@ use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
 use pushbench_core::scenario::{Blocks, Question, Scenario};
 use pushbench_host::cpus::Placement;
 use pushbench_host::results_store::Store;
-use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
+use pushbench_load::trial_group::{ExecutionContext, RemoteBlocks, TrialObserver};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -76,6 +77,7 @@ pub struct StartedRun<'a> {
     request: &'a Request,
     header: RunHeader,
     store: Store,
+    cluster: Option<&'a Cluster>,
 }
 
 impl<'a> StartedRun<'a> {
@@ -84,7 +86,15 @@ impl<'a> StartedRun<'a> {
         checks::check(request)?;
         let header = header::of(request);
         let store = Store::create(&request.out, &header)?;
-        Ok(StartedRun { request, header, store })
+        Ok(StartedRun { request, header, store, cluster: None })
+    }
+
+    /// The same run on the machines of a cluster, which know its plan.
+    #[must_use]
+    pub fn on(mut self, cluster: &'a Cluster) -> StartedRun<'a> {
+        self.header.machines = cluster.machines();
+        self.cluster = Some(cluster);
+        self
     }
 
     /// Measures everything, and keeps how it ended.
@@ -113,10 +123,15 @@ impl<'a> StartedRun<'a> {
         more: &mut More<'_>,
     ) -> Result<()> {
         let request = self.request;
-        let context = ExecutionContext { placement: &request.placement, interrupt };
+        let remote = self.cluster.map(|cluster| cluster as &dyn RemoteBlocks);
+        let here = ExecutionContext::here(&request.placement, interrupt);
+        let context = ExecutionContext { remote, ..here };
         progress.begin(estimates(&request.question, request.arms.len()).0);
         progress.stage("first look at every arm");
-        self.header.findings = first_look(request, interrupt)?;
+        self.header.findings = match self.cluster {
+            Some(cluster) => cluster.first_look(interrupt)?,
+            None => first_look(request, interrupt)?,
+        };
         self.store.write_header(&self.header)?;
         let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
         let mut points = Vec::new();

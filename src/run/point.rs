@@ -367,7 +367,10 @@ fn measure(
     context: &ExecutionContext<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Vec<FinishedTrial>> {
-    let mut finished = block::run(group, context, progress)?;
+    let mut finished = match context.remote {
+        Some(machines) => machines.run(group, context, progress)?,
+        None => block::run(group, context, progress)?,
+    };
     finished.iter().try_for_each(|f| check_path(group, &f.trial))?;
     if only_counts_matter() {
         finished.iter_mut().for_each(|f| validity::judge_counts(&mut f.trial, f.ended.as_deref()));

@@ -158,7 +158,7 @@ impl SelfTestContext<'_> {
     }
 
     fn measure(&self, group: &TrialGroup) -> Result<Vec<Trial>> {
-        let context = ExecutionContext { placement: self.placement, interrupt: self.interrupt };
+        let context = ExecutionContext::here(self.placement, self.interrupt);
         let mut finished = block::run(group, &context, &mut NoObserver)?;
         finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
         Ok(finished.into_iter().map(|f| f.trial).collect())

@@ -64,6 +64,11 @@ pub const CUT_QUEUE: &str = "slices cut the queue";
 pub fn judge(trial: &mut Trial, ended: Option<&str>) {
     judge_counts(trial, ended);
     trial.judged.invalid.extend(driver_faults(trial));
+    // Of several machines each is judged by itself: what one did late may disappear among what others did in time.
+    let faults = trial.machines.iter().flat_map(|machine| {
+        machine.invalid.iter().map(|why| format!("rank {}: {why}", machine.rank))
+    });
+    trial.judged.invalid.extend(faults.collect::<Vec<_>>());
 }
 
 /// The same, however late the driver and the router were: enough where only counts are looked at.

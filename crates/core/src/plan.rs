@@ -4,6 +4,7 @@ use crate::scenario::Load;
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A slice is at least this many median busy periods long, so that it rarely cuts one: a queue starts empty in
@@ -106,7 +107,7 @@ pub fn whole_slices(load: &Load, slice: Duration) -> Load {
 
 /// Whose turn it is in a block: every round gives each arm one slice, in counterbalanced order. An
 /// arm's own time runs only during its slices, so that every arm has the same due offsets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slices {
     arms: u64,
     slice_ns: u64,

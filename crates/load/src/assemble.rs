@@ -179,6 +179,7 @@ fn record(
         down_ns: observations.down_ns[i],
         path: None,
         guarantee,
+        machines: Vec::new(),
         judged: Judged::default(),
     }
 }
@@ -282,7 +283,7 @@ impl Bursts {
 }
 
 /// Over shards: the queues of all have to be gone.
-pub(super) fn drained(shards: impl Iterator<Item = Vec<Option<u64>>>) -> Vec<Option<u64>> {
+pub fn drained(shards: impl Iterator<Item = Vec<Option<u64>>>) -> Vec<Option<u64>> {
     let both = |a: Vec<Option<u64>>, b: Vec<Option<u64>>| {
         a.into_iter().zip(b).map(|(a, b)| Some(a?.max(b?))).collect()
     };

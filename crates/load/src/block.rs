@@ -114,14 +114,16 @@ impl BlockRun {
         // One port is behind a proxy or a firewall.
         let one_port = path.as_ref().is_some_and(|path| path.ends().listen_port != 0);
         let fans_out = one_port || group.arms.iter().any(|m| m.subscribers.is_some());
-        let shards = shards(context.placement.driver.len(), smallest, fans_out);
+        let own = shards(context.placement.driver.len(), smallest, fans_out);
+        let (first, shards, of) =
+            context.part.map_or((0, own, own), |part| (part.first, part.here, part.of));
         let memory = Memory::read(&targets);
         let in_force = targets.iter().map(|t| EffectiveConfig::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
         for shard in 0..shards {
-            let job = job_of(group, &targets, path.as_ref(), (shard, shards))?;
+            let job = job_of(group, &targets, path.as_ref(), (first + shard, of))?;
             let context = ShardContext {
-                shard: (shard as u64, shards as u64),
+                shard: ((first + shard) as u64, of as u64),
                 cpus: vec![context.placement.driver[shard]],
                 stop: stop.clone(),
                 origin: origin.clone(),
@@ -161,7 +163,10 @@ impl BlockRun {
     ) -> Result<Observations> {
         self.wait_until_warm(group, context, observer)?;
         observer.turns(group.arms.len());
-        let origin = clock::now() + LEAD_TIME_NS;
+        let origin = match context.part {
+            Some(part) => (part.origin)()?,
+            None => clock::now() + LEAD_TIME_NS,
+        };
         let warmup = group.load.warmup.as_nanos() as u64;
         // Whichever arm's turn is first: each is charged for all of its measured slices.
         let from = group.slices.first_wall(warmup);

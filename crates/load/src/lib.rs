@@ -16,7 +16,7 @@ pub mod tcp;
 pub mod webhook;
 pub mod websocket;
 
-mod assemble;
+pub mod assemble;
 pub mod block;
 pub mod connections;
 pub mod cpu_account;
@@ -30,6 +30,7 @@ mod read_times;
 mod recovery_cpu;
 mod scheduled_actions;
 pub mod shard;
+pub mod target_side;
 mod targets;
 pub mod tasks;
 pub mod trial_group;

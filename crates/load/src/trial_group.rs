@@ -145,10 +145,48 @@ pub trait TrialObserver {
     fn tick(&mut self);
 }
 
-/// The CPUs and the interrupt flag of a run.
+/// The CPUs and the interrupt flag of a run, and where its trial groups are run.
+#[derive(Clone, Copy)]
 pub struct ExecutionContext<'a> {
     /// Which CPUs.
     pub placement: &'a Placement,
     /// Set when the user wants to stop.
     pub interrupt: &'a AtomicBool,
+    /// What this driver is of a run on several machines.
+    pub part: Option<&'a Part<'a>>,
+    /// Runs trial groups on other machines; here where there is nothing.
+    pub remote: Option<&'a dyn RemoteBlocks>,
+}
+
+impl<'a> ExecutionContext<'a> {
+    /// Everything is on this machine.
+    pub fn here(placement: &'a Placement, interrupt: &'a AtomicBool) -> ExecutionContext<'a> {
+        ExecutionContext { placement, interrupt, part: None, remote: None }
+    }
+}
+
+/// The part of one driver of several: some of the shards of the schedule.
+pub struct Part<'a> {
+    /// Number of its first shard.
+    pub first: usize,
+    /// Its shards.
+    pub here: usize,
+    /// The shards of all drivers.
+    pub of: usize,
+    /// Called when all of its connections are open: waits for the common origin, in this machine's clock, ns.
+    pub origin: &'a (dyn Fn() -> Result<u64> + Sync),
+}
+
+/// Other machines that run trial groups.
+pub trait RemoteBlocks: Sync {
+    /// Runs one; the records are merged over machines, and not judged.
+    ///
+    /// # Errors
+    /// A machine is gone or has failed, or the user wants to stop. Nothing of the group is running any more.
+    fn run(
+        &self,
+        group: &TrialGroup,
+        context: &ExecutionContext<'_>,
+        observer: &mut dyn TrialObserver,
+    ) -> Result<Vec<FinishedTrial>>;
 }

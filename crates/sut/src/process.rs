@@ -2,7 +2,7 @@
 
 use crate::client_tls::client_tls;
 use crate::copies::{self, ProgramCopy};
-use crate::manifest::{Manifest, PORT, Ready};
+use crate::manifest::{HOST, LOCAL, Manifest, PORT, Ready};
 use crate::startup_diagnostics::{cannot_execute, last_lines, manual_command, never_ready};
 use crate::supervised::{CommandSpec, Supervised};
 use crate::target_files::{STORE, TargetFiles};
@@ -193,7 +193,9 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>, files: TargetFiles) 
     let keys = manifest.run_keys()?;
     let file = files.store();
     let fill = |text: &String| {
-        let text = urls.filled(&text.replace(PORT, &port.to_string()).replace(STORE, &file));
+        let text = urls.filled(
+            &text.replace(PORT, &port.to_string()).replace(HOST, LOCAL).replace(STORE, &file),
+        );
         keys.as_ref().map_or(text.clone(), |keys| keys.filled(&text))
     };
     let url = fill(&manifest.url);

@@ -2,7 +2,7 @@
 //! started and reached over TLS.
 
 use crate::description::TargetDescription;
-use crate::manifest::{Files, PORT, TlsOptions};
+use crate::manifest::{Files, HOST, LOCAL, PORT, TlsOptions};
 use crate::run_keys;
 use pushbench_core::error::Result;
 use pushbench_core::origin::{Origin, kind};
@@ -117,7 +117,7 @@ impl TlsKeys {
 /// trust.
 pub(super) fn check_hello(of: &TargetDescription) -> Result<()> {
     let server = |url: &str| {
-        let endpoint = Endpoint::parse(&url.replace(PORT, "1")).ok()?;
+        let endpoint = Endpoint::parse(&url.replace(PORT, "1").replace(HOST, LOCAL)).ok()?;
         Some((endpoint.host, endpoint.port, endpoint.scheme.is_tls()))
     };
     let requests = of.hello.requests.iter();

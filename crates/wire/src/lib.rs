@@ -12,6 +12,7 @@ pub mod http2;
 pub mod http_connection;
 pub mod libraries;
 pub mod limits;
+pub mod link;
 pub mod messages;
 pub mod request_options;
 pub mod response_body;

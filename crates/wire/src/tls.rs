@@ -29,14 +29,14 @@ const HTTP: &[u8] = b"http/1.1";
 /// And HTTP/2.
 const HTTP2: &[u8] = b"h2";
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
         kx_groups: vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1],
         ..aws_lc_rs::default_provider()
     })
 }
 
-fn certificates(pem: &str) -> io::Result<Vec<CertificateDer<'static>>> {
+pub(crate) fn certificates(pem: &str) -> io::Result<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     match found {
         Ok(list) if list.is_empty() => Err(io::Error::other("it contains no PEM certificate")),

@@ -176,6 +176,7 @@ fn header(blocks: usize) -> RunHeader {
         shared_cores: Vec::new(),
         cpu_quota: None,
         environment: BTreeMap::new(),
+        machines: Vec::new(),
     }
 }
 

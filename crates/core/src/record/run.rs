@@ -150,6 +150,24 @@ pub struct RunHeader {
     pub cpu_quota: Option<f64>,
     /// The machine.
     pub environment: BTreeMap<String, String>,
+    /// The machines that drivers and targets were on, by rank; empty where that was this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<Machine>,
+}
+
+/// A machine that took part in a run of several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// From 0.
+    pub rank: usize,
+    /// `driver` or `target`.
+    pub role: String,
+    /// Its name.
+    pub host: String,
+    /// The CPUs of what it did.
+    pub cpus: Vec<usize>,
+    /// Its properties, as those of the run.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl RunHeader {

@@ -85,6 +85,31 @@ pub struct DriverUsage {
     pub rss_peak_bytes: Option<u64>,
 }
 
+/// What one of several machines contributed to a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MachineTrial {
+    /// From 0.
+    pub rank: usize,
+    /// Its events, due in the measured window; `None` of the target's machine.
+    pub due: Option<u64>,
+    /// Those that were acknowledged.
+    pub acknowledged: Option<u64>,
+    /// What its driver did.
+    pub driver: Option<DriverUsage>,
+    /// Time the hypervisor took, ns.
+    pub steal_ns: u64,
+    /// Its longest stall, ns.
+    pub pause_ns: u64,
+    /// Its clock less the coordinator's, ns.
+    pub clock_offset_ns: i64,
+    /// Half of the round trip in which that was found: the offset is wrong by no more, ns.
+    pub clock_uncertainty_ns: u64,
+    /// How long before the origin it knew it, ns; negative where it was late. `None` of the target's machine.
+    pub margin_ns: Option<i64>,
+    /// Why its part is not valid.
+    pub invalid: Vec<String>,
+}
+
 /// What the target spent in the measured window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct TargetUsage {
@@ -185,6 +210,9 @@ pub struct Trial {
     /// What became of events under a guarantee or under faults; nothing without either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarantee: Option<GuaranteeRecord>,
+    /// What each machine contributed, by rank; empty where that was this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<MachineTrial>,
     /// What is decided from the rest.
     #[serde(flatten)]
     pub judged: Judged,

@@ -13,6 +13,7 @@ use crate::scenario::shape::Process;
 use crate::scenario::{Content, Scenario, Setting};
 use crate::suggest::did_you_mean;
 use include_dir::{Dir, include_dir};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../scenarios");
@@ -32,7 +33,7 @@ pub struct Override {
 }
 
 /// One point of a sweep.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// The swept keys and their values.
     pub setting: Setting,
@@ -41,7 +42,7 @@ pub struct Point {
 }
 
 /// A scenario with its sweep unrolled.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Question {
     /// Its name.
     pub name: String,

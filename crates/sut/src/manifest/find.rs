@@ -3,7 +3,7 @@
 use crate::description;
 use crate::description::{TargetDescription, Targets};
 use crate::ease_of_implementation;
-use crate::manifest::{BUILTIN, Files, Manifest, OWN_FILE, PORT};
+use crate::manifest::{BUILTIN, Files, HOST, LOCAL, Manifest, OWN_FILE, PORT};
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::origin::Origin;
@@ -143,7 +143,7 @@ pub(crate) fn usable_url(
     scheme: Scheme,
 ) -> Result<Endpoint> {
     // Any port will do: it is the rest that is looked at.
-    Endpoint::parse_as(scheme, &url.replace(PORT, "1"))
+    Endpoint::parse_as(scheme, &url.replace(PORT, "1").replace(HOST, LOCAL))
         .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))
 }
 

@@ -1,0 +1,157 @@
+//! `pushbench coordinate`, and the coordinator of `pushbench run --on`.
+
+use crate::cli::progress::Show;
+use crate::cli::run::{self as of_run, Measured};
+use crate::cluster::coordinator::{Cluster, Lobby};
+use crate::cluster::engine::{Engine, Start};
+use crate::cluster::{self};
+use crate::run::Progress as _;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::units;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Shards in all: drivers, and one with the targets
+    #[arg(long, value_name = "N")]
+    shards: usize,
+    /// File to which the ticket is written, which each shard needs; only its owner may read it
+    #[arg(long, value_name = "FILE")]
+    ticket: PathBuf,
+    #[command(flatten)]
+    listening: Listening,
+    #[command(flatten)]
+    run: of_run::Args,
+}
+
+/// Where shards come together.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Several machines")]
+pub struct Listening {
+    /// The address that shards reach, with a port; 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// All shards must have joined after this
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::parse_duration)]
+    pub join_within: Duration,
+}
+
+impl Default for Listening {
+    fn default() -> Listening {
+        Listening {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            join_within: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The exit code of the run.
+pub fn run(args: &Args) -> Result<u8> {
+    if args.shards < 2 {
+        return Err(Error::usage(format!(
+            "--shards {}: write 2 or more: one has the targets, the others send events",
+            args.shards
+        )));
+    }
+    let gather = |measured: &Measured<'_>, show: &mut Show| {
+        let lobby = Lobby::open(args.listening.listen)?;
+        lobby.ticket().write(&args.ticket)?;
+        show.say(&format!(
+            "waiting for {} shards at {}: pushbench shard --coordinator {1} --ticket {2} --rank R --size {0}",
+            args.shards,
+            lobby.address()?,
+            args.ticket.display()
+        ));
+        let joined =
+            gathered(lobby, args.shards, &args.listening, measured.interrupt, &mut || Ok(()), show);
+        // It is of no use any more.
+        let _removed_already = std::fs::remove_file(&args.ticket);
+        joined
+    };
+    of_run::run_on(&args.run, &mut |measured, show, run| {
+        cluster::check(measured.request)?;
+        let cluster = gather(measured, show)?;
+        planned(&cluster, measured, show, run)
+    })
+}
+
+/// The same with shards that an engine starts.
+pub(super) fn on_engine(
+    args: &of_run::Args,
+    engine: &Engine,
+    (listening, size, program): (&Listening, Option<usize>, Option<&PathBuf>),
+) -> Result<u8> {
+    let size = match (engine, size) {
+        (Engine::Ssh(hosts), None) => hosts.len(),
+        (Engine::Ssh(hosts), Some(size)) if size != hosts.len() => {
+            return Err(Error::usage(format!(
+                "--shards {size}: --on names {} hosts, one for each shard",
+                hosts.len()
+            )));
+        }
+        (_, Some(size)) if size > 1 => size,
+        (Engine::Slurm, None) => of_allocation()?,
+        (_, Some(size)) => {
+            return Err(Error::usage(format!(
+                "--shards {size}: write 2 or more: one has the targets"
+            )));
+        }
+    };
+    if listening.listen.ip().is_loopback() && *engine == Engine::Slurm {
+        return Err(Error::usage(
+            "--on slurm: name the address of this machine that the nodes reach, as in --listen 192.168.1.7:0".to_owned(),
+        ));
+    }
+    of_run::run_on(args, &mut |measured, show, run| {
+        cluster::check(measured.request)?;
+        let lobby = Lobby::open(listening.listen)?;
+        let own = std::env::current_exe()
+            .map_err(|e| Error::harness(format!("cannot find this program: {e}")))?;
+        let mut started = engine.start(&Start {
+            coordinator: lobby.address()?,
+            ticket: lobby.ticket(),
+            size,
+            allow_hosts: args.allow_hosts(),
+            program: program.cloned().unwrap_or(own),
+        })?;
+        let cluster =
+            gathered(lobby, size, listening, measured.interrupt, &mut || started.check(), show)?;
+        planned(&cluster, measured, show, run)
+    })
+}
+
+/// The nodes of the allocation that this command is run in.
+fn of_allocation() -> Result<usize> {
+    let nodes = std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok());
+    nodes.filter(|n| *n > 1).ok_or_else(|| {
+        Error::usage(
+            "--on slurm: on how many nodes? Write --shards N, or run this in an allocation of two nodes or more (salloc --nodes N)".to_owned(),
+        )
+    })
+}
+
+fn gathered(
+    lobby: Lobby,
+    size: usize,
+    listening: &Listening,
+    interrupt: &AtomicBool,
+    alive: &mut dyn FnMut() -> Result<()>,
+    show: &mut Show,
+) -> Result<Cluster> {
+    lobby.gather(size, listening.join_within, interrupt, alive, &mut |line| show.say(line))
+}
+
+fn planned(
+    cluster: &Cluster,
+    measured: &Measured<'_>,
+    show: &mut Show,
+    run: &mut dyn FnMut(&Cluster, &mut Show) -> Result<u8>,
+) -> Result<u8> {
+    let ended =
+        cluster.plan(measured.request, measured.interrupt).and_then(|()| run(cluster, show));
+    cluster.bye();
+    ended
+}

@@ -1,0 +1,487 @@
+//! The coordinator: it waits for shards, hands out the plan, gives each trial group a common origin, and gathers the
+//! records.
+
+use crate::cluster::merge::merged;
+use crate::cluster::protocol::{Driven, FromShard, Join, Role, ToShard};
+use crate::cluster::ticket::{Ticket, hex};
+use crate::run;
+use crate::run::group_builder::GroupSpec;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::findings::Findings;
+use pushbench_core::record::run::Machine;
+use pushbench_host::clock;
+use pushbench_load::block;
+use pushbench_load::target_side::TargetRecord;
+use pushbench_load::trial_group::{
+    ExecutionContext, FinishedTrial, RemoteBlocks, TrialGroup, TrialObserver,
+};
+use pushbench_wire::link::{Link, LinkServer};
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Between two looks whether the user wants to stop.
+const STEP: Duration = Duration::from_millis(20);
+/// Questions for the clock of a shard: the shortest round trip tells most.
+const CLOCK_QUESTIONS: u64 = 16;
+/// Between the last open connection and the origin, and round trips beside it, so that every shard knows the origin in
+/// time.
+const LEAD_NS: u64 = 50_000_000;
+const LEAD_ROUND_TRIPS: u64 = 8;
+/// A shard that is told to stop has stopped after this.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits for shards.
+pub struct Lobby {
+    listener: TcpListener,
+    server: LinkServer,
+    ticket: Ticket,
+}
+
+/// A shard that has joined.
+struct Shard {
+    role: Role,
+    machine: Machine,
+    link: Arc<Link>,
+    /// CPUs of its driver, of which each is a shard of the schedule.
+    cpus: usize,
+}
+
+/// What a shard said, and when it was heard, ns.
+type Heard = (usize, Option<FromShard>, u64);
+
+/// The shards of a run, by rank.
+pub struct Cluster {
+    shards: Vec<Shard>,
+    heard: Mutex<Receiver<Heard>>,
+    /// Offset of each shard's clock to this one, and how uncertain it is, ns.
+    clocks: Mutex<Vec<(i64, u64)>>,
+}
+
+impl Lobby {
+    /// Listens there, with a certificate and a token of its own.
+    ///
+    /// # Errors
+    /// The address cannot be used.
+    pub fn open(address: SocketAddr) -> Result<Lobby> {
+        let cannot = |e: std::io::Error| {
+            Error::usage(format!(
+                "--listen {address}: {e}; name an address of this machine, as in --listen 192.168.1.7:0"
+            ))
+        };
+        let listener = TcpListener::bind(address).map_err(cannot)?;
+        listener.set_nonblocking(true).map_err(cannot)?;
+        let server = LinkServer::make().map_err(cannot)?;
+        let mut token = [0; 32];
+        std::fs::File::open("/dev/urandom")
+            .and_then(|mut source| source.read_exact(&mut token))
+            .map_err(|e| Error::harness(format!("no random numbers: {e}")))?;
+        let ticket = Ticket { fingerprint: server.fingerprint(), token };
+        Ok(Lobby { listener, server, ticket })
+    }
+
+    /// What shards need.
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// Where shards connect.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.listener.local_addr().map_err(|e| Error::harness(format!("no address: {e}")))
+    }
+
+    /// Waits until all shards have joined: `size` in all, one of them a target. `alive`: an error where those that are
+    /// still to come cannot come any more.
+    pub fn gather(
+        self,
+        size: usize,
+        limit: Duration,
+        interrupt: &AtomicBool,
+        alive: &mut dyn FnMut() -> Result<()>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Cluster> {
+        let began = Instant::now();
+        let mut joined: Vec<Option<Shard>> = (0..size).map(|_| None).collect();
+        while joined.iter().any(Option::is_none) {
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            alive()?;
+            if began.elapsed() > limit {
+                let missing: Vec<String> =
+                    (0..size).filter(|r| joined[*r].is_none()).map(|r| r.to_string()).collect();
+                return Err(Error::harness(format!(
+                    "after {} s {} of {size} shards have not joined: rank {}; see what they printed, and whether they reach {}",
+                    limit.as_secs(),
+                    missing.len(),
+                    missing.join(", "),
+                    self.address()?
+                )));
+            }
+            let Ok((socket, peer)) = self.listener.accept() else {
+                std::thread::sleep(STEP);
+                continue;
+            };
+            let welcomed = socket
+                .set_nonblocking(false)
+                .and_then(|()| self.server.accept(socket))
+                .map_err(|e| e.to_string())
+                .and_then(|link| self.welcome(link, &joined));
+            match welcomed {
+                Ok((rank, shard)) => {
+                    say(&format!(
+                        "rank {rank} joined: {}, {}",
+                        shard.role.name(),
+                        shard.machine.host
+                    ));
+                    joined[rank] = Some(shard);
+                }
+                Err(why) => say(&format!("{peer} was refused: {why}")),
+            }
+        }
+        let shards: Vec<Shard> = joined.into_iter().flatten().collect();
+        let (sender, heard) = channel();
+        for (rank, shard) in shards.iter().enumerate() {
+            let (link, sender) = (shard.link.clone(), sender.clone());
+            std::thread::Builder::new()
+                .name(format!("rank-{rank}"))
+                .spawn(move || listen(rank, &link, &sender))
+                .map_err(|e| Error::harness(format!("cannot start a thread: {e}")))?;
+        }
+        let clocks = Mutex::new(vec![(0, 0); shards.len()]);
+        Ok(Cluster { shards, heard: Mutex::new(heard), clocks })
+    }
+
+    fn welcome(
+        &self,
+        link: Link,
+        joined: &[Option<Shard>],
+    ) -> std::result::Result<(usize, Shard), String> {
+        let frame = link.receive(Some(Duration::from_secs(5)));
+        let frame = frame.map_err(|e| e.to_string())?.ok_or("it closed the connection")?;
+        let join: Join =
+            serde_json::from_slice(&frame).map_err(|e| format!("it is no shard: {e}"))?;
+        let refused = self.objection(&join, joined);
+        if let Some(why) = refused {
+            let frame = serde_json::to_vec(&ToShard::Refused(why.clone())).unwrap_or_default();
+            let _already_gone = link.send(&frame);
+            return Err(why);
+        }
+        let cpus = join.machine.cpus.len().max(1);
+        let Join { rank, role, machine, .. } = join;
+        Ok((rank, Shard { role, machine, link: Arc::new(link), cpus }))
+    }
+
+    /// Why a shard is not wanted.
+    fn objection(&self, join: &Join, joined: &[Option<Shard>]) -> Option<String> {
+        let (own, size) = (env!("CARGO_PKG_VERSION"), joined.len());
+        // In a time that does not depend on where it differs.
+        let expected = hex(&self.ticket.token);
+        let differs = expected.bytes().zip(join.token.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+        if differs != 0 || expected.len() != join.token.len() {
+            return Some("its token is not that of this run".to_owned());
+        }
+        if join.version != own {
+            return Some(format!(
+                "it is pushbench {}, and the coordinator is {own}: install the same version on all machines",
+                join.version
+            ));
+        }
+        if join.size != size {
+            return Some(format!(
+                "it counts {} shards, and the coordinator {size}: start as many as --shards says",
+                join.size
+            ));
+        }
+        if joined[join.rank].is_some() {
+            return Some(format!(
+                "rank {} has joined already: give each shard a rank of its own",
+                join.rank
+            ));
+        }
+        let targets = joined.iter().flatten().filter(|shard| shard.role == Role::Target).count();
+        let drivers = joined.iter().flatten().filter(|shard| shard.role == Role::Driver).count();
+        match join.role {
+            Role::Target if targets > 0 => {
+                Some("there is a target already: write --role driver".to_owned())
+            }
+            Role::Driver if drivers + 1 == size => {
+                Some("no rank is left for the target: write --role target".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Hears a shard until it is gone.
+fn listen(rank: usize, link: &Link, sender: &Sender<Heard>) {
+    while let Ok(Some(frame)) = link.receive(None) {
+        let at = clock::now();
+        let Ok(message) = serde_json::from_slice::<FromShard>(&frame) else { break };
+        if sender.send((rank, Some(message), at)).is_err() {
+            return;
+        }
+    }
+    let _nobody_waits = sender.send((rank, None, clock::now()));
+}
+
+impl Cluster {
+    /// The machines, by rank.
+    pub fn machines(&self) -> Vec<Machine> {
+        self.shards.iter().map(|shard| shard.machine.clone()).collect()
+    }
+
+    fn target(&self) -> usize {
+        self.shards.iter().position(|shard| shard.role == Role::Target).unwrap_or(0)
+    }
+
+    fn drivers(&self) -> Vec<usize> {
+        let all = self.shards.iter().enumerate();
+        all.filter(|(_, shard)| shard.role == Role::Driver).map(|(rank, _)| rank).collect()
+    }
+
+    fn name(&self, rank: usize) -> String {
+        let machine = &self.shards[rank].machine;
+        format!("rank {rank} ({}, {})", machine.role, machine.host)
+    }
+
+    fn tell(&self, rank: usize, message: &ToShard) -> Result<()> {
+        let frame = serde_json::to_vec(message)
+            .map_err(|e| Error::harness(format!("cannot write a message: {e}")))?;
+        self.shards[rank].link.send(&frame).map_err(|e| self.gone(rank, &format!(": {e}")))
+    }
+
+    fn gone(&self, rank: usize, why: &str) -> Error {
+        Error::harness(format!(
+            "{} is gone{why}; its block is void, and the finished trials are kept",
+            self.name(rank)
+        ))
+    }
+
+    /// The next message of any shard; an error where one is gone or has failed, or the user wants to stop.
+    fn hear(
+        &self,
+        interrupt: &AtomicBool,
+        tick: &mut dyn FnMut(),
+    ) -> Result<(usize, FromShard, u64)> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            tick();
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            match heard.recv_timeout(STEP) {
+                Ok((rank, Some(FromShard::Stopped(failure)), _)) => {
+                    return Err(match failure {
+                        Some(f) if f.of_target => {
+                            Error::target(format!("{}: {}", self.name(rank), f.why))
+                        }
+                        Some(f) => Error::harness(format!("{}: {}", self.name(rank), f.why)),
+                        None => Error::harness(format!("{} was interrupted", self.name(rank))),
+                    });
+                }
+                Ok((rank, Some(message), at)) => return Ok((rank, message, at)),
+                Ok((rank, None, _)) => return Err(self.gone(rank, "")),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::harness("every shard is gone".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Tells every shard what is measured, and waits until each can do its part.
+    pub fn plan(&self, request: &run::Request, interrupt: &AtomicBool) -> Result<()> {
+        let plan = ToShard::Plan {
+            question: request.question.clone(),
+            arms: request
+                .arms
+                .iter()
+                .map(|arm| arm.label.split('#').next().unwrap_or_default().to_owned())
+                .collect(),
+            seed: request.seed,
+        };
+        (0..self.shards.len()).try_for_each(|rank| self.tell(rank, &plan))?;
+        let mut ready = 0;
+        while ready < self.shards.len() {
+            if let (_, FromShard::Ready, _) = self.hear(interrupt, &mut || ())? {
+                ready += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the target's machine sees of each arm.
+    pub fn first_look(&self, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
+        self.tell(self.target(), &ToShard::FirstLook)?;
+        loop {
+            if let (_, FromShard::Looked(findings), _) = self.hear(interrupt, &mut || ())? {
+                return Ok(findings);
+            }
+        }
+    }
+
+    /// Ends the run for all shards.
+    pub fn bye(&self) {
+        for rank in 0..self.shards.len() {
+            let _already_gone = self.tell(rank, &ToShard::Bye);
+        }
+    }
+
+    /// Asks for the time of every shard: offset, and half of the shortest round trip (Cristian 1989).
+    fn set_clocks(&self, interrupt: &AtomicBool) -> Result<Vec<(i64, u64)>> {
+        let mut clocks = Vec::new();
+        for rank in 0..self.shards.len() {
+            let mut best: Option<(i64, u64)> = None;
+            for number in 0..CLOCK_QUESTIONS {
+                let asked = clock::now();
+                self.tell(rank, &ToShard::Clock(number))?;
+                let (theirs, answered) = loop {
+                    match self.hear(interrupt, &mut || ())? {
+                        (from, FromShard::Clock(n, theirs), at) if from == rank && n == number => {
+                            break (theirs, at);
+                        }
+                        _ => {}
+                    }
+                };
+                let half = (answered - asked).div_ceil(2);
+                let offset = theirs as i64 - (asked + half) as i64;
+                if best.is_none_or(|(_, known)| half < known) {
+                    best = Some((offset, half));
+                }
+            }
+            clocks.extend(best);
+        }
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = clocks.clone();
+        Ok(clocks)
+    }
+
+    fn measure(
+        &self,
+        group: &TrialGroup,
+        interrupt: &AtomicBool,
+        observer: &mut dyn TrialObserver,
+    ) -> Result<Vec<FinishedTrial>> {
+        let (spec, target, drivers) = (GroupSpec::of(group), self.target(), self.drivers());
+        self.tell(target, &ToShard::Start(spec.clone()))?;
+        let urls = loop {
+            if let (_, FromShard::Started(urls), _) =
+                self.hear(interrupt, &mut || observer.tick())?
+            {
+                break urls;
+            }
+        };
+        let smallest = group.arms.iter().map(|arm| arm.connections).min().unwrap_or(1);
+        let fans_out = group.arms.iter().any(|arm| arm.subscribers.is_some());
+        let parts = parts(
+            &drivers.iter().map(|rank| self.shards[*rank].cpus).collect::<Vec<_>>(),
+            smallest,
+            fans_out,
+        );
+        let working: Vec<(usize, (usize, usize, usize))> =
+            drivers.iter().copied().zip(parts).filter(|(_, part)| part.1 > 0).collect();
+        for (rank, part) in &working {
+            let drive = ToShard::Drive { group: spec.clone(), urls: urls.clone(), part: *part };
+            self.tell(*rank, &drive)?;
+        }
+        let mut warm = 0;
+        while warm < working.len() {
+            if let (_, FromShard::Warm, _) = self.hear(interrupt, &mut || observer.tick())? {
+                warm += 1;
+            }
+        }
+        let clocks = self.set_clocks(interrupt)?;
+        let slowest = clocks.iter().map(|(_, half)| half * 2).max().unwrap_or(0);
+        let origin = clock::now() + LEAD_NS + LEAD_ROUND_TRIPS * slowest;
+        let theirs = |rank: usize| origin.saturating_add_signed(clocks[rank].0);
+        for rank in working.iter().map(|(rank, _)| *rank).chain([target]) {
+            self.tell(rank, &ToShard::Origin(theirs(rank)))?;
+        }
+        observer.turns(group.arms.len());
+        let mut driven: Vec<(usize, Vec<Driven>)> = Vec::new();
+        while driven.len() < working.len() {
+            match self.hear(interrupt, &mut || observer.tick())? {
+                (_, FromShard::Second(arm, responses), _) => observer.second(arm, &responses),
+                (rank, FromShard::Driven(trials), _) => driven.push((rank, trials)),
+                _ => {}
+            }
+        }
+        self.tell(target, &ToShard::Finish)?;
+        let observed: TargetRecord = loop {
+            if let (_, FromShard::Observed(record), _) =
+                self.hear(interrupt, &mut || observer.tick())?
+            {
+                break record;
+            }
+        };
+        driven.sort_by_key(|(rank, _)| *rank);
+        merged(group, driven, (target, observed), &clocks)
+    }
+
+    /// Ends what is going on, wherever it is. Shards that are gone need not be told.
+    fn stop(&self) {
+        let mut waiting: Vec<usize> = (0..self.shards.len())
+            .filter(|rank| self.tell(*rank, &ToShard::Stop).is_ok())
+            .collect();
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + STOP_LIMIT;
+        while !waiting.is_empty() && Instant::now() < until {
+            if let Ok((rank, None | Some(FromShard::Idle), _)) = heard.recv_timeout(STEP) {
+                waiting.retain(|other| *other != rank);
+            }
+        }
+    }
+}
+
+impl RemoteBlocks for Cluster {
+    fn run(
+        &self,
+        group: &TrialGroup,
+        context: &ExecutionContext<'_>,
+        observer: &mut dyn TrialObserver,
+    ) -> Result<Vec<FinishedTrial>> {
+        let measured = self.measure(group, context.interrupt, observer);
+        if measured.is_err() {
+            self.stop();
+        }
+        measured
+    }
+}
+
+/// How many shards of the schedule each driver has: one a CPU, no more in all than there are connections. The number of
+/// its first one, its own, and those of all.
+fn parts(cpus: &[usize], connections: usize, fans_out: bool) -> Vec<(usize, usize, usize)> {
+    let of = block::shards(cpus.iter().sum(), connections, fans_out);
+    // Each driver gets one before any gets a second one.
+    let mut own = vec![0; cpus.len()];
+    let mut left = of;
+    while left > 0 {
+        for (own, cpus) in own.iter_mut().zip(cpus) {
+            if left > 0 && *own < *cpus {
+                (*own, left) = (*own + 1, left - 1);
+            }
+        }
+    }
+    let first = own.iter().scan(0, |sum, own| {
+        let first = *sum;
+        *sum += own;
+        Some(first)
+    });
+    first.collect::<Vec<_>>().into_iter().zip(own).map(|(first, own)| (first, own, of)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_spread_over_drivers_without_a_gap() {
+        assert_eq!(parts(&[2, 2], 32, false), [(0, 2, 4), (2, 2, 4)]);
+        assert_eq!(parts(&[1, 4], 3, false), [(0, 1, 3), (1, 2, 3)]);
+        assert_eq!(parts(&[4, 4], 1, false), [(0, 1, 1), (1, 0, 1)]);
+        assert_eq!(parts(&[2, 2], 32, true), [(0, 1, 1), (1, 0, 1)]);
+    }
+}

@@ -1,0 +1,138 @@
+//! The records of a trial group from several machines in one. Counts and histograms are added up without loss: each due
+//! event belongs to exactly one shard.
+
+use crate::cluster::protocol::Driven;
+use pushbench_analysis::validity;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::interval::{Interval, IntervalCounts};
+use pushbench_core::record::trial::{DriverUsage, MachineTrial, Trial};
+use pushbench_load::assemble::drained;
+use pushbench_load::target_side::TargetRecord;
+use pushbench_load::trial_group::{FinishedTrial, TrialGroup};
+use std::collections::BTreeMap;
+
+/// Merges what each driver, by rank, and the target saw. `clocks`: offset and uncertainty of each rank, ns.
+///
+/// # Errors
+/// A driver has not reported every arm.
+pub fn merged(
+    group: &TrialGroup,
+    driven: Vec<(usize, Vec<Driven>)>,
+    (target, mut observed): (usize, TargetRecord),
+    clocks: &[(i64, u64)],
+) -> Result<Vec<FinishedTrial>> {
+    let ranks: Vec<usize> = driven.iter().map(|(rank, _)| *rank).collect();
+    let mut of_ranks: Vec<_> = driven.into_iter().map(|(_, trials)| trials.into_iter()).collect();
+    let mut all = Vec::new();
+    for (i, arm) in group.arms.iter().enumerate() {
+        let parts: Option<Vec<Driven>> = of_ranks.iter_mut().map(Iterator::next).collect();
+        let parts = parts.ok_or_else(|| {
+            Error::harness(format!("{}: a driver has reported nothing of it", arm.label))
+        })?;
+        let ended = observed.died[i].take();
+        let mut machines: Vec<MachineTrial> = ranks
+            .iter()
+            .zip(&parts)
+            .map(|(rank, part)| of_driver(*rank, part, clocks[*rank]))
+            .collect();
+        machines.push(MachineTrial {
+            rank: target,
+            due: None,
+            acknowledged: None,
+            driver: None,
+            steal_ns: observed.steal_ns,
+            pause_ns: observed.pause_ns,
+            clock_offset_ns: clocks[target].0,
+            clock_uncertainty_ns: clocks[target].1,
+            margin_ns: None,
+            invalid: Vec::new(),
+        });
+        machines.sort_by_key(|machine| machine.rank);
+        let (mut trial, seconds) = merged_trials(parts)?;
+        trial.started = observed.started.clone();
+        trial.target = observed.usage[i];
+        trial.in_force = observed.in_force[i].take();
+        trial.steal_ns = trial.steal_ns.max(observed.steal_ns);
+        trial.hiccup.merge(&observed.hiccup[i]);
+        trial.machines = machines;
+        all.push(FinishedTrial { trial, ended, seconds });
+    }
+    Ok(all)
+}
+
+/// What one driver contributed, judged by itself.
+fn of_driver(rank: usize, part: &Driven, clock: (i64, u64)) -> MachineTrial {
+    let mut alone = part.trial.clone();
+    validity::judge(&mut alone, None);
+    let mut invalid = alone.judged.invalid;
+    if part.margin_ns < 0 {
+        invalid.push("it knew the common origin only after that had passed".to_owned());
+    }
+    MachineTrial {
+        rank,
+        due: Some(part.trial.account.measured.due),
+        acknowledged: Some(part.trial.account.measured.acknowledged),
+        driver: Some(part.trial.driver),
+        steal_ns: part.trial.steal_ns,
+        pause_ns: part.trial.driver.pause_ns.unwrap_or(0),
+        clock_offset_ns: clock.0,
+        clock_uncertainty_ns: clock.1,
+        margin_ns: Some(part.margin_ns),
+        invalid,
+    }
+}
+
+/// The same events in one record, and what each second brought.
+fn merged_trials(parts: Vec<Driven>) -> Result<(Trial, Vec<(u64, Hist)>)> {
+    let bursts = drained(parts.iter().map(|part| part.trial.drained_ns.clone()));
+    let (time_line, seconds) = time_line(&parts);
+    let mut parts = parts.into_iter().map(|part| part.trial);
+    let mut whole = parts.next().ok_or_else(|| Error::harness("no driver took part".to_owned()))?;
+    for part in parts {
+        whole.account.merge(&part.account);
+        whole.hiccup.merge(&part.hiccup);
+        whole.driver = together(whole.driver, part.driver);
+        whole.steal_ns = whole.steal_ns.max(part.steal_ns);
+        whole.other_runs = whole.other_runs.max(part.other_runs);
+    }
+    (whole.drained_ns, whole.time_line) = (bursts, time_line);
+    Ok((whole, seconds))
+}
+
+/// Work is added up; what limits is that of the machine that was worst.
+fn together(a: DriverUsage, b: DriverUsage) -> DriverUsage {
+    let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+    DriverUsage {
+        cpu_ns: a.cpu_ns + b.cpu_ns,
+        spin_ns: a.spin_ns + b.spin_ns,
+        busy: a.busy.max(b.busy),
+        asleep_ns: sum(a.asleep_ns, b.asleep_ns),
+        waited_ns: sum(a.waited_ns, b.waited_ns),
+        pause_ns: a.pause_ns.max(b.pause_ns),
+        rss_peak_bytes: sum(a.rss_peak_bytes, b.rss_peak_bytes),
+    }
+}
+
+fn time_line(parts: &[Driven]) -> (Vec<Interval>, Vec<(u64, Hist)>) {
+    let mut all: BTreeMap<u64, (IntervalCounts, u64)> = BTreeMap::new();
+    for part in parts {
+        let responses: BTreeMap<u64, &Hist> =
+            part.seconds.iter().map(|(s, hist)| (*s, hist)).collect();
+        for interval in &part.trial.time_line {
+            let counts = IntervalCounts {
+                responses: responses
+                    .get(&interval.second)
+                    .map_or_else(Hist::new, |hist| (*hist).clone()),
+                due: interval.due,
+                backlog_peak: interval.backlog_peak,
+            };
+            let (known, rss) = all.entry(interval.second).or_default();
+            known.merge(&counts);
+            *rss += interval.driver_rss_bytes;
+        }
+    }
+    let intervals = all.iter().map(|(second, (counts, rss))| Interval::of(*second, counts, *rss));
+    let intervals = intervals.collect();
+    (intervals, all.into_iter().map(|(second, (counts, _))| (second, counts.responses)).collect())
+}
