@@ -92,7 +92,17 @@ impl<'a> StartedRun<'a> {
     /// The same run on the machines of a cluster, which know its plan.
     #[must_use]
     pub fn on(mut self, cluster: &'a Cluster) -> StartedRun<'a> {
-        self.header.machines = cluster.machines();
+        let machines = cluster.machines();
+        let target = machines.iter().find(|machine| machine.role == "target");
+        if let Some(target) = target {
+            let arms = self.header.points.iter_mut().flat_map(|point| &mut point.arms);
+            arms.for_each(|arm| arm.host.clone_from(&target.host));
+        }
+        // This machine measures nothing.
+        self.header.placement.clear();
+        self.header.shared_cores.clear();
+        self.header.cpu_quota = None;
+        self.header.machines = machines;
         self.cluster = Some(cluster);
         self
     }

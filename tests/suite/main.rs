@@ -13,6 +13,7 @@ mod blocks;
 mod browser;
 mod capacity;
 mod check;
+mod cluster;
 mod compression;
 mod compression_interop;
 mod conditions;

@@ -79,7 +79,7 @@ fn drive(group: &TrialGroup, shards: usize) -> FinishedTrial {
     let driver = cpus.iter().copied().cycle().take(shards).collect();
     let placement = Placement { driver, target: cpus };
     let interrupt = AtomicBool::new(false);
-    let bench = ExecutionContext { placement: &placement, interrupt: &interrupt };
+    let bench = ExecutionContext::here(&placement, &interrupt);
     block::run(group, &bench, &mut Unwatched).unwrap().pop().unwrap()
 }
 

@@ -68,7 +68,21 @@ pub(crate) fn place(point: &Point) -> String {
         }
         None => d.hosts.join(" and "),
     };
+    if !d.machines.is_empty() {
+        return format!("{}, {tls}{scheduling}", machines(d));
+    }
     format!("{hosts}, {tls} · driver on CPU {driver}, target on CPU {target}{scheduling}")
+}
+
+/// `3 machines: drivers a (CPU 0-1) and b (CPU 0-1), targets on c (CPU 0-3)`
+fn machines(design: &Design) -> String {
+    let of = |role: &str| {
+        let mine = design.machines.iter().filter(|machine| machine.role == role);
+        let named = mine.map(|m| format!("{} (rank {}, CPU {})", m.host, m.rank, Cpus(&m.cpus)));
+        named.collect::<Vec<_>>().join(" and ")
+    };
+    let count = design.machines.len();
+    format!("{count} machines: driver on {}, targets on {}", of("driver"), of("target"))
 }
 
 /// How CPU was measured at these settings: the figures depend on it.
@@ -125,6 +139,8 @@ pub(crate) fn trust(point: &Point) -> String {
     add("spill", t.spill.map(|s| format!("{:.1} %", s * 100.0)));
     add("machine stalls p99", time(t.hiccup_p99_ns));
     add("steal", t.steal.map(|s| format!("{:.1} %", s * 100.0)));
+    let origin = point.design.machines.iter().map(|machine| machine.clock_uncertainty_ns).max();
+    add("common origin within ±", time(origin));
     let shared = &t.shared_cpus;
     add(
         "driver and target shared the core of CPU",

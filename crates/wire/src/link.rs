@@ -105,11 +105,14 @@ impl Link {
         }
         socket.set_read_timeout(None)?;
         tls.set_buffer_limit(None);
+        // The first frame may have come with the end of the handshake.
+        let mut received = Vec::new();
+        decrypted(&mut tls, &mut received)?;
         Ok(Link {
             socket,
             tls: Mutex::new(tls),
             writing: Mutex::new(()),
-            received: Mutex::new(Vec::new()),
+            received: Mutex::new(received),
         })
     }
 
@@ -164,10 +167,7 @@ impl Link {
             let mut raw = &raw[..read];
             while !raw.is_empty() {
                 tls.read_tls(&mut raw)?;
-                let state = tls.process_new_packets().map_err(io::Error::other)?;
-                let from = received.len();
-                received.resize(from + state.plaintext_bytes_to_read(), 0);
-                tls.reader().read_exact(&mut received[from..])?;
+                decrypted(&mut tls, &mut received)?;
             }
         }
     }
@@ -176,6 +176,14 @@ impl Link {
     pub fn close(&self) {
         let _already_closed = self.socket.shutdown(std::net::Shutdown::Both);
     }
+}
+
+/// Moves what was decrypted to the end of `received`.
+fn decrypted(tls: &mut Connection, received: &mut Vec<u8>) -> io::Result<()> {
+    let state = tls.process_new_packets().map_err(io::Error::other)?;
+    let from = received.len();
+    received.resize(from + state.plaintext_bytes_to_read(), 0);
+    tls.reader().read_exact(&mut received[from..])
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -279,6 +287,27 @@ mod tests {
         for (sender, received) in threads {
             sender.join().unwrap();
             received.join().unwrap();
+        }
+    }
+
+    /// A frame that is sent at once may be read together with the end of the handshake.
+    #[test]
+    fn the_first_frame_is_not_lost_in_the_handshake() {
+        for _ in 0..20 {
+            let server = LinkServer::make().unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let (address, fingerprint) = (listener.local_addr().unwrap(), server.fingerprint());
+            let client = std::thread::spawn(move || {
+                let link = Link::connect(address, fingerprint).unwrap();
+                link.send(b"first").unwrap();
+                link
+            });
+            let socket = listener.accept().unwrap().0;
+            std::thread::sleep(Duration::from_millis(5));
+            let accepted = server.accept(socket).unwrap();
+            let first = accepted.receive(Some(Duration::from_secs(20))).unwrap();
+            assert_eq!(first.as_deref(), Some(b"first".as_slice()));
+            drop(client.join().unwrap());
         }
     }
 

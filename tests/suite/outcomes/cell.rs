@@ -226,7 +226,7 @@ pub fn drive(group: &TrialGroup, shards: usize, cpu: usize) -> Trial {
     let driver = (0..shards).map(|shard| cpus[(cpu + shard) % cpus.len()]).collect();
     let placement = Placement { driver, target: cpus };
     let interrupt = AtomicBool::new(false);
-    let context = ExecutionContext { placement: &placement, interrupt: &interrupt };
+    let context = ExecutionContext::here(&placement, &interrupt);
     let mut finished = block::run(group, &context, &mut Unwatched).unwrap();
     let mut finished = finished.pop().unwrap();
     validity::judge(&mut finished.trial, finished.ended.as_deref());

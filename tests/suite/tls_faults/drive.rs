@@ -181,7 +181,7 @@ pub fn drive(target: &Target, load: &Load) -> Result<Trial> {
     };
     let cpus = Placement::automatic().all();
     let placement = Placement { driver: cpus[..1].to_vec(), target: cpus };
-    let context = ExecutionContext { placement: &placement, interrupt: &load.interrupt };
+    let context = ExecutionContext::here(&placement, &load.interrupt);
     let finished = block::run(&group, &context, &mut Unwatched)?.pop().unwrap();
     let account = &finished.trial.account;
     assert!(account.measured.sums_are_exact() && account.warmup.sums_are_exact());

@@ -3,8 +3,8 @@
 use crate::compare::judge::CONFIDENCE;
 use crate::compare::machine::SCHEDULING;
 use crate::compare::{
-    ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, ProxyFigures, Second,
-    Usage, Wire,
+    ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, MachineFigures,
+    ProxyFigures, Second, Usage, Wire,
 };
 use crate::compare::{
     FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, guarantee, layers, path,
@@ -16,8 +16,8 @@ use pushbench_core::record::account::OTHER_FAULTS;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::metrics::{SAMPLES_BEYOND, supported_quantile};
 use pushbench_core::record::outcomes::Outcomes;
-use pushbench_core::record::run::{PointHeader, RunHeader};
-use pushbench_core::record::trial::{Trial, TrialDesign};
+use pushbench_core::record::run::{Machine, PointHeader, RunHeader};
+use pushbench_core::record::trial::{MachineTrial, Trial, TrialDesign};
 use pushbench_core::record::wire::Traffic;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,10 +58,30 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
             None => cpus("driver"),
         },
         target_cpus: cpus("target"),
+        machines: run.machines.iter().map(|machine| machine_figures(machine, trials)).collect(),
         blocks_planned: header.blocks_planned(),
         sizing: header.sizing.clone(),
         blocks_run: trials.blocks.len(),
         blocks_valid: trials.valid.len(),
+    }
+}
+
+/// What one machine did.
+fn machine_figures(machine: &Machine, trials: &Trials<'_>) -> MachineFigures {
+    let part = |trial: &&Trial| trial.machines.iter().find(|m| m.rank == machine.rank).cloned();
+    let valid: Vec<MachineTrial> = trials.valid.iter().flatten().filter_map(part).collect();
+    let all = trials.all.iter().filter_map(part);
+    let sum = |of: fn(&MachineTrial) -> Option<u64>| valid.iter().map(of).sum();
+    MachineFigures {
+        rank: machine.rank,
+        role: machine.role.clone(),
+        host: machine.host.clone(),
+        cpus: machine.cpus.clone(),
+        due: sum(|part| part.due),
+        acknowledged: sum(|part| part.acknowledged),
+        pause_ns: valid.iter().map(|part| part.pause_ns).max().unwrap_or(0),
+        clock_uncertainty_ns: valid.iter().map(|part| part.clock_uncertainty_ns).max().unwrap_or(0),
+        invalid: all.filter(|part| !part.invalid.is_empty()).count(),
     }
 }
 

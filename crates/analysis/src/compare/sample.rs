@@ -286,6 +286,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
         down_ns: None,
         path: None,
         guarantee: None,
+        machines: Vec::new(),
         judged: Judged::default(),
     }
 }

@@ -119,6 +119,9 @@ pub struct Design {
     pub driver_cpus: Vec<usize>,
     /// The targets' CPUs.
     pub target_cpus: Vec<usize>,
+    /// What each machine did, by rank; left out where that was one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<MachineFigures>,
     /// Requested blocks.
     pub blocks_planned: usize,
     /// How that number was found, where the scenario leaves it to the run.
@@ -127,6 +130,30 @@ pub struct Design {
     pub blocks_run: usize,
     /// Blocks that are averaged.
     pub blocks_valid: usize,
+}
+
+/// What one of several machines did at a point, over the valid blocks of all arms.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MachineFigures {
+    /// From 0.
+    pub rank: usize,
+    /// `driver` or `target`.
+    pub role: String,
+    /// Its name.
+    pub host: String,
+    /// The CPUs of what it did.
+    pub cpus: Vec<usize>,
+    /// Events that it sent; `null` of the targets' machine.
+    pub due: Option<u64>,
+    /// Those that were acknowledged.
+    pub acknowledged: Option<u64>,
+    /// Its longest stall, ns.
+    pub pause_ns: u64,
+    /// Half of the round trip in which the offset of its clock was found: the common origin is wrong by no more there,
+    /// ns, the largest.
+    pub clock_uncertainty_ns: u64,
+    /// Trials in which its part was not valid.
+    pub invalid: usize,
 }
 
 /// What a comparison comes to.

@@ -1,0 +1,314 @@
+//! Runs on several machines, played by processes of this one: a coordinator, and shards that connect to it.
+
+use crate::common::Bench;
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A run with few events. Slices are as long as the pilots say, and the load is rounded to them: without slices it is the
+/// same on any machines.
+const RUN: [&str; 10] = [
+    "--duration",
+    "600ms",
+    "--warmup",
+    "200ms",
+    "--rate",
+    "400",
+    "--connections",
+    "8",
+    "--set",
+    "compare.design=sequential",
+];
+
+/// A coordinator that waits for shards.
+struct Coordinator<'a> {
+    bench: &'a Bench,
+    child: Child,
+    address: String,
+    size: usize,
+}
+
+impl Coordinator<'_> {
+    fn start<'a>(bench: &'a Bench, size: usize, blocks: usize, more: &[&str]) -> Coordinator<'a> {
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut command = bench.pushbench(&["coordinate", "ingest", "--ticket", "ticket"]);
+        command.args(["--listen", &address, "--shards", &size.to_string(), "--out", "run"]);
+        command
+            .args(RUN)
+            .args(["--blocks", &blocks.to_string()])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut coordinator = Coordinator { bench, child: command.spawn().unwrap(), address, size };
+        let began = Instant::now();
+        while !bench.path("ticket").exists() {
+            assert!(coordinator.child.try_wait().unwrap().is_none(), "it ended at once");
+            assert!(began.elapsed() < Duration::from_secs(30), "no ticket");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // The coordinator takes it away as soon as all have joined.
+        std::fs::copy(bench.path("ticket"), bench.path("kept")).unwrap();
+        coordinator
+    }
+
+    fn shard(&self, rank: usize) -> Command {
+        self.shard_with("kept", rank, self.size)
+    }
+
+    fn shard_with(&self, ticket: &str, rank: usize, size: usize) -> Command {
+        let mut command = self.bench.pushbench(&["shard", "--coordinator", &self.address]);
+        command.args([
+            "--ticket",
+            ticket,
+            "--rank",
+            &rank.to_string(),
+            "--size",
+            &size.to_string(),
+        ]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn spawn(&self, ranks: impl IntoIterator<Item = usize>) -> Vec<Child> {
+        ranks.into_iter().map(|rank| self.shard(rank).spawn().unwrap()).collect()
+    }
+
+    fn end(self) -> Output {
+        self.child.wait_with_output().unwrap()
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn ended(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), text(&output.stderr))
+}
+
+fn trials(run: &Path) -> Vec<Value> {
+    let lines = std::fs::read_to_string(run.join("trials.jsonl")).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Waits until the run has begun to record blocks.
+fn until_a_block(bench: &Bench) {
+    let began = Instant::now();
+    let blocks = || {
+        let lines = std::fs::read_to_string(bench.path("run/trials.jsonl")).unwrap_or_default();
+        lines.lines().filter(|line| line.contains("\"stage\":\"block\"")).count()
+    };
+    // Both arms of the first one.
+    while blocks() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(60), "no block");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Every due event belongs to exactly one shard, whatever the number of shards is.
+#[test]
+fn a_run_on_three_machines_has_the_events_of_one_on_one_machine() {
+    let bench = Bench::new();
+    let coordinator = Coordinator::start(&bench, 3, 2, &[]);
+    let shards = coordinator.spawn(0..3);
+    let output = coordinator.end();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for shard in shards {
+        let (code, err) = ended(shard);
+        assert_eq!(code, Some(0), "{err}");
+    }
+    assert!(!bench.path("ticket").exists(), "a ticket of a run that has begun is of no use");
+    let alone =
+        bench.run(&[&["run", "ingest", "--out", "alone", "--blocks", "2"], &RUN[..]].concat());
+    assert_eq!(alone.code, Some(0), "{}", alone.err);
+    let of = |dir: &str| -> Vec<(Value, Value, Value)> {
+        let blocks = trials(&bench.path(dir)).into_iter().filter(|t| t["stage"] == "block");
+        let mut all: Vec<_> = blocks
+            .map(|t| (t["block"].clone(), t["label"].clone(), t["events"]["due"].clone()))
+            .collect();
+        all.sort_by_key(|t| t.0.to_string() + t.1.as_str().unwrap());
+        all
+    };
+    assert_eq!(of("run"), of("alone"));
+    for trial in trials(&bench.path("run")) {
+        let machines = trial["machines"].as_array().unwrap();
+        assert_eq!(machines.len(), 3, "{machines:?}");
+        let sum = |what: &str| machines.iter().filter_map(|m| m[what].as_u64()).sum::<u64>();
+        assert_eq!(Some(sum("due")), trial["events"]["due"].as_u64());
+        assert_eq!(Some(sum("acknowledged")), trial["events"]["acknowledged"].as_u64());
+        assert!(
+            machines
+                .iter()
+                .filter(|m| !m["due"].is_null())
+                .all(|m| m["margin_ns"].as_i64() > Some(0))
+        );
+        // All of them have the same clock here.
+        for machine in machines {
+            let offset = machine["clock_offset_ns"].as_i64().unwrap().unsigned_abs();
+            assert!(Some(offset) <= machine["clock_uncertainty_ns"].as_u64(), "{machine}");
+        }
+        assert!(trial["target"]["cpu_ns"].as_u64() > Some(0));
+    }
+    let report = bench.run(&["report", "run"]);
+    for said in ["3 machines: driver on", "rank 0", "targets on", "common origin within ±"] {
+        assert!(report.out.contains(said), "no {said:?} in:\n{}", report.out);
+    }
+    let json: Value =
+        serde_json::from_str(&bench.run(&["report", "run", "--format", "json"]).out).unwrap();
+    assert_eq!(json["points"][0]["design"]["machines"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_shard_that_is_killed_voids_its_block_and_is_named() {
+    let bench = Bench::new();
+    let coordinator = Coordinator::start(&bench, 3, 40, &[]);
+    let mut shards = coordinator.spawn(0..3);
+    until_a_block(&bench);
+    shards[1].kill().unwrap();
+    let output = coordinator.end();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    let err = text(&output.stderr);
+    assert!(err.contains("rank 1 (driver") && err.contains("is gone"), "{err}");
+    for (rank, shard) in shards.into_iter().enumerate().filter(|(rank, _)| *rank != 1) {
+        let (code, err) = ended(shard);
+        assert!(matches!(code, Some(0 | 3)), "rank {rank}: {err}");
+    }
+    bench.nothing_left();
+    // What was finished is there, and no half of a block.
+    let report = bench.run(&["report", "run", "--format", "json"]);
+    let json: Value = serde_json::from_str(&report.out).unwrap();
+    assert_eq!(json["complete"], false);
+    assert!(json["points"][0]["design"]["blocks_run"].as_u64() > Some(0), "{json:#}");
+}
+
+#[test]
+fn shards_and_targets_end_when_the_coordinator_is_killed() {
+    let bench = Bench::new();
+    let mut coordinator = Coordinator::start(&bench, 3, 40, &[]);
+    let shards = coordinator.spawn(0..3);
+    until_a_block(&bench);
+    coordinator.child.kill().unwrap();
+    for shard in shards {
+        let (code, err) = ended(shard);
+        assert_eq!(code, Some(3), "{err}");
+        assert!(err.contains("the connection to the coordinator is lost"), "{err}");
+    }
+    bench.nothing_left();
+    assert!(!trials(&bench.path("run")).is_empty());
+}
+
+#[test]
+fn an_interrupted_coordinator_shows_what_it_has_and_ends_its_shards() {
+    let bench = Bench::new();
+    let coordinator = Coordinator::start(&bench, 3, 40, &[]);
+    let shards = coordinator.spawn(0..3);
+    until_a_block(&bench);
+    let pid = rustix::process::Pid::from_child(&coordinator.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = coordinator.end();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("3 machines"), "{}", text(&output.stdout));
+    shards.into_iter().for_each(|shard| drop(ended(shard)));
+    bench.nothing_left();
+}
+
+#[test]
+fn shards_that_do_not_belong_are_refused_with_the_reason() {
+    let bench = Bench::new();
+    let coordinator = Coordinator::start(&bench, 3, 2, &[]);
+    let ticket = std::fs::read_to_string(bench.path("kept")).unwrap();
+    let private = |name: &str, text: &str| {
+        std::fs::copy(bench.path("kept"), bench.path(name)).unwrap();
+        std::fs::write(bench.path(name), text).unwrap();
+    };
+    let (rest, token) = ticket.trim().rsplit_once(':').unwrap();
+    let first = if token.starts_with('0') { "1" } else { "0" };
+    private("wrong-token", &format!("{rest}:{first}{}", &token[1..]));
+    private("wrong-certificate", &format!("pushbench1:{}:{token}", "0".repeat(64)));
+    let refused = |mut command: Command, messages: &[&str]| {
+        let output = command.output().unwrap();
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{err}");
+        messages.iter().for_each(|m| assert!(err.contains(m), "no {m:?} in {err}"));
+    };
+    refused(coordinator.shard_with("wrong-token", 0, 3), &["its token is not that of this run"]);
+    refused(
+        coordinator.shard_with("wrong-certificate", 0, 3),
+        &["not the coordinator of the ticket"],
+    );
+    refused(coordinator.shard_with("kept", 3, 4), &["counts 4 shards", "coordinator 3"]);
+    let mut first_target = coordinator.shard(0);
+    first_target.args(["--role", "target"]);
+    let mut shards = vec![first_target.spawn().unwrap()];
+    let mut second = coordinator.shard(1);
+    second.args(["--role", "target"]);
+    let began = Instant::now();
+    // The first one has to have joined before.
+    loop {
+        let output = second.output().unwrap();
+        let err = text(&output.stderr);
+        if err.contains("there is a target already") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{err}");
+    }
+    refused(coordinator.shard(0), &["rank 0 has joined already"]);
+    for rank in [1, 2] {
+        let mut driver = coordinator.shard(rank);
+        driver.args(["--role", "driver"]);
+        shards.push(driver.spawn().unwrap());
+    }
+    let output = coordinator.end();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains("was refused: its token is not that of this run"), "{said}");
+    shards.into_iter().for_each(|shard| drop(ended(shard)));
+}
+
+#[test]
+fn who_is_missing_is_named() {
+    let bench = Bench::new();
+    let coordinator = Coordinator::start(&bench, 3, 2, &["--join-within", "2s"]);
+    let shards = coordinator.spawn([0, 2]);
+    let output = coordinator.end();
+    assert_eq!(output.status.code(), Some(3));
+    let err = text(&output.stderr);
+    assert!(err.contains("1 of 3 shards have not joined: rank 1"), "{err}");
+    shards.into_iter().for_each(|shard| drop(ended(shard)));
+    assert!(!bench.path("run").exists(), "nothing was begun");
+}
+
+#[test]
+fn what_several_machines_cannot_measure_is_refused_before_anyone_joins() {
+    let bench = Bench::new();
+    for (args, messages) in [
+        (vec!["fanout"], vec!["the flow fanout", "one machine"]),
+        (vec!["ingest", "--set", "path.rtt=20ms"], vec!["[path]"]),
+        (vec!["ingest", "--arm", "webhook+tls@builtin"], vec!["+tls"]),
+        (vec!["ingest", "--set", "faults.refuse=1%"], vec!["[faults]"]),
+        (vec!["ingest", "--shards", "1"], vec!["--shards 1", "2 or more"]),
+    ] {
+        let mut all = vec!["coordinate"];
+        all.extend(&args);
+        if !args.contains(&"--shards") {
+            all.extend(["--shards", "3"]);
+        }
+        all.extend(["--ticket", "t", "--out", "r"]);
+        bench.run(&all).fails(64, &messages);
+        assert!(!bench.path("t").exists() && !bench.path("r").exists(), "{all:?}");
+    }
+    bench.run(&["run", "--listen", "127.0.0.1:7"]).fails(64, &["--on slurm"]);
+    bench.run(&["run", "--on", "kubernetes"]).fails(64, &["slurm, or ssh:HOST,HOST"]);
+    bench.run(&["run", "--on", "slurm", "--shards", "3"]).fails(64, &["--listen"]);
+    bench.run(&["shard", "--coordinator", "127.0.0.1:1"]).fails(64, &["--rank R --size N"]);
+    let no_ticket = ["shard", "--coordinator", "127.0.0.1:1", "--rank", "0", "--size", "2"];
+    bench.run(&no_ticket).fails(64, &["PUSHBENCH_TICKET", "--ticket FILE"]);
+    std::fs::write(bench.path("open"), "x").unwrap();
+    bench.run(&[&no_ticket[..], &["--ticket", "open"]].concat()).fails(64, &["chmod 600"]);
+}
