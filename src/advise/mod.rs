@@ -29,6 +29,8 @@ const WARMUP: Duration = Duration::from_millis(300);
 const START: Duration = Duration::from_millis(900);
 /// Bounds of the measured part of a trial.
 const LENGTH: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
+/// With fewer events a trial has nothing to say.
+const FEWEST_EVENTS: f64 = 3.0;
 /// Bounds of a run's receivers and of its deliveries or events a second: of fewer there is no p99 in the time.
 const RECEIVERS: [u64; 2] = [1, 1_000];
 const RATE: [f64; 2] = [500.0, 20_000.0];
@@ -67,8 +69,13 @@ impl Measurement {
         let (scenario, load) = self.load();
         let each = self.at_most / ((BLOCKS + 1) * transports.len() as u32);
         let length = each.saturating_sub(WARMUP + START);
-        if length < LENGTH[0] {
-            let needed = (LENGTH[0] + WARMUP + START) * (BLOCKS + 1) * transports.len() as u32;
+        // A few events at least.
+        let rate = load.iter().find(|(key, _)| *key == "load.rate");
+        let rate = rate.and_then(|(_, rate)| rate.parse::<f64>().ok()).unwrap_or(1.0);
+        let few = Duration::from_secs_f64((FEWEST_EVENTS / rate).clamp(0.0, 3600.0));
+        let [shortest, longest] = LENGTH.map(|bound| bound.max(few));
+        if length < shortest {
+            let needed = (shortest + WARMUP + START) * (BLOCKS + 1) * transports.len() as u32;
             return Err(Error::usage(format!(
                 "--at-most: measuring {} transports takes {:.0} s: write --at-most {:.0}s, or --no-measure",
                 transports.len(),
@@ -78,7 +85,7 @@ impl Measurement {
         }
         let common = [
             ("payload.bytes", self.workload.payload_bytes.clamp(64, 1 << 20).to_string()),
-            ("load.duration", format!("{}ms", length.min(LENGTH[1]).as_millis())),
+            ("load.duration", format!("{}ms", length.min(longest).as_millis())),
             ("load.warmup", format!("{}ms", WARMUP.as_millis())),
             ("compare.blocks", BLOCKS.to_string()),
         ];

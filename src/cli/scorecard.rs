@@ -5,7 +5,7 @@ use crate::cli::progress::Show;
 use crate::cli::report::again;
 use crate::cli::run::{SEED, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, look, stored_document};
-use crate::scorecard::Request;
+use crate::scorecard::{Request, holds_measurements, plan};
 use pushbench_analysis::scorecard::{Card, judge};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::scorecard::{CardRecord, Form};
@@ -27,7 +27,8 @@ pub struct Args {
     /// Measures more blocks, searches capacities, and tries paths over TLS, too; takes about half an hour
     #[arg(long)]
     long: bool,
-    /// Makes only this measurement; may be repeated
+    /// Makes only this measurement; may be repeated: saturation, rest, loaded, both-ways, callback, fan-out, distance-20ms,
+    /// distance-100ms, silence, idle, polling, reach; with --long also filter, capacity
     #[arg(long = "only", value_name = "NAME")]
     only: Vec<String>,
     /// Measures everything, also what a stored run of this machine and version has measured
@@ -67,8 +68,16 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
     };
-    if let Some(dir) = args.reuse.iter().find(|dir| !dir.is_dir()) {
-        return Err(Error::usage(format!("--reuse {}: no such directory", dir.display())));
+    for dir in &args.reuse {
+        let shown = dir.display();
+        if !dir.is_dir() {
+            return Err(Error::usage(format!("--reuse {shown}: no such directory")));
+        }
+        if !holds_measurements(dir) {
+            return Err(Error::usage(format!(
+                "--reuse {shown}: there is no run and no matrix of paths in it or two directories below"
+            )));
+        }
     }
     let request = Request {
         webhook: arm("--webhook", "webhook", &args.webhook)?,
@@ -105,12 +114,15 @@ pub fn run(args: &Args) -> Result<u8> {
         let text = rendered(&card, format, &request.out, Look::PLAIN);
         write_atomically(&request.out.join(name), text.as_bytes())?;
     }
-    display(&card, args.format, &request.out, args.output.as_deref())?;
+    let shown = display(&card, args.format, &request.out, args.output.as_deref());
     error_line(&format!("Report   {}", request.out.join(PAGE).display()));
     error_line(&format!("Results  {}  ({})", request.out.display(), again(&request.out)));
+    shown?;
     ended?;
     let measured = card.record.measurements.iter().filter(|m| m.source.is_some());
-    match (measured.count(), card.record.measurements.iter().find_map(|m| m.why_not.as_ref())) {
+    let wanted = |why: &&String| ![plan::LEFT_OUT, plan::OTHER_FORM].contains(&why.as_str());
+    let mut reasons = card.record.measurements.iter().filter_map(|m| m.why_not.as_ref());
+    match (measured.count(), reasons.find(wanted)) {
         (0, Some(why)) => Err(Error::target(format!("nothing could be measured: {why}"))),
         _ => Ok(0),
     }

@@ -4,6 +4,8 @@
 pub mod plan;
 mod stored;
 
+pub use stored::holds_measurements;
+
 use crate::run::{self, Progress, arms};
 use crate::{capacity, reach};
 use plan::{Kind, Planned};
@@ -59,6 +61,9 @@ const CUTOFF: Duration = Duration::from_secs(2);
 /// Bounds of a search for capacities.
 const SEARCH: (Duration, f64) = (Duration::from_secs(240), 0.05);
 
+/// Lines of what a target printed last that are kept.
+const LINES: usize = 3;
+
 /// What a measurement came to.
 #[derive(Default)]
 struct Found {
@@ -93,8 +98,10 @@ impl Request {
         if let Some(name) = self.only.iter().find(|name| !known().any(|known| known == *name)) {
             let hint = pushbench_core::suggest::did_you_mean(name, known());
             let form = self.form.name();
+            let other = plan::left_out(self.form).iter().any(|m| m.name == name);
+            let long = if other { "; --long has it" } else { "" };
             return Err(Error::usage(format!(
-                "--only {name}: the {form} form has no such measurement{hint}; there are {}",
+                "--only {name}: the {form} form has no such measurement{hint}; there are {}{long}",
                 known().collect::<Vec<_>>().join(", ")
             )));
         }
@@ -142,22 +149,32 @@ impl Request {
             ));
             let found = match self.wants(&planned) {
                 true => self.measure(&planned, interrupt, progress),
-                false => Err(Error::usage("left out by --only")),
+                false => Err(Error::usage(plan::LEFT_OUT)),
             };
             let interrupted = matches!(found, Err(Error::Interrupted));
+            if let Some(e) = found.as_ref().err().filter(|_| self.wants(&planned)) {
+                progress.say(&format!("not measured: {}", reason(&e.to_string())));
+            }
             record.measurements.push(self.entry(&planned, found));
             record.took_ns = began.elapsed().as_nanos() as u64;
             keep(record)?;
             if interrupted {
+                self.leave_out(record);
+                keep(record)?;
                 return Err(Error::Interrupted);
             }
         }
-        for planned in plan::left_out(self.form) {
-            let found = Err(Error::usage("measured with --long"));
-            record.measurements.push(self.entry(&planned, found));
-        }
+        self.leave_out(record);
         record.complete = true;
         keep(record)
+    }
+
+    /// What the other form measures alone.
+    fn leave_out(&self, record: &mut CardRecord) {
+        for planned in plan::left_out(self.form) {
+            let found = Err(Error::usage(plan::OTHER_FORM));
+            record.measurements.push(self.entry(&planned, found));
+        }
     }
 
     fn entry(&self, planned: &Planned, found: Result<Found>) -> Measurement {
@@ -416,9 +433,15 @@ fn ease_of(all: &[Listed], arm: &str) -> Option<Ease> {
 
 /// The first line of a message, without the option that it is about and without a remedy: both are those of a run.
 fn reason(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
+    let mut lines = message.lines();
+    let mut line = lines.next().unwrap_or_default().to_owned();
+    // What a target printed last follows.
+    if line.ends_with(':') {
+        let last: Vec<&str> = lines.map(str::trim).filter(|l| !l.is_empty()).take(LINES).collect();
+        line = format!("{line} {}", last.join(" / "));
+    }
     let arm = line.strip_prefix("--arm ").and_then(|rest| rest.split_once(": "));
-    let line = arm.map_or(line, |(_, rest)| rest);
+    let line = arm.map_or(line.as_str(), |(_, rest)| rest);
     let remedy = [": add ", ": write "].iter().filter_map(|of| line.find(of)).min();
     line[..remedy.unwrap_or(line.len())].to_owned()
 }

@@ -31,6 +31,10 @@ pub enum Kind {
     Reach,
 }
 
+/// Why a measurement that was not asked for was not made.
+pub const LEFT_OUT: &str = "left out by --only";
+/// The same of one of the other form.
+pub const OTHER_FORM: &str = "measured with --long";
 /// The measurement whose throughput decides the rate of others.
 pub const SATURATION: &str = "saturation";
 /// No more events a second than this are sent where a card is about latency.

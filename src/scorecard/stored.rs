@@ -73,6 +73,15 @@ impl Request {
     }
 }
 
+/// Whether a run or a matrix is in a directory or below it.
+pub fn holds_measurements(dir: &Path) -> bool {
+    let mut found = false;
+    below(dir, DEPTH, &mut |dir| {
+        found |= ["run.json", "reach.json"].iter().any(|file| dir.join(file).is_file());
+    });
+    found
+}
+
 fn below(dir: &Path, depth: usize, found: &mut dyn FnMut(PathBuf)) {
     found(dir.to_owned());
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();

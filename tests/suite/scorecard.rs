@@ -117,7 +117,7 @@ fn a_server_that_only_receives_leaves_questions_open_and_says_why() {
     let args =
         ["scorecard", "--webhook", "flask", "--websocket", "websockets", "--only", "fan-out"];
     let ended = bench.run(&args);
-    ended.fails(3, &["nothing could be measured"]);
+    ended.fails(3, &["nothing could be measured: a fan-out needs a target that publishes"]);
     assert!(ended.out.contains("flask does not"), "{}", ended.out);
 }
 
@@ -128,7 +128,8 @@ fn wrong_input_is_refused_before_anything_starts() {
         (vec!["--webhook", "flaks"], vec!["flaks", "flask"]),
         (vec!["--webhook", "websocket@builtin"], vec!["--webhook builtin"]),
         (vec!["--webhook", "http://127.0.0.1:1/"], vec!["pushbench.toml"]),
-        (vec!["--only", "capacity"], vec!["short form", "saturation"]),
+        (vec!["--only", "capacity"], vec!["short form", "saturation", "--long"]),
+        (vec!["--reuse", "."], vec!["no run"]),
         (vec!["--only", "rset"], vec!["rest"]),
         (vec!["--reuse", "nowhere"], vec!["nowhere"]),
         (vec!["--anew", "--reuse", "."], vec!["--anew"]),

@@ -170,7 +170,7 @@ fn workload(w: &Workload) -> Vec<String> {
 fn code(code: &Code) -> String {
     let known = |n: Option<usize>| n.map_or("an unknown number of".to_owned(), |n| n.to_string());
     format!(
-        "{}, received on {}: {} lines of code, {} packages (the shipped target)",
+        "{}, received on {}: {} lines of code, {} packages (of the shipped target, which only receives and has none of these duties)",
         code.transport,
         code.stack,
         known(code.lines_of_code),

@@ -3,20 +3,25 @@
 use crate::layout::{BOLD, Look};
 use crate::markdown;
 use crate::visible::line;
-use pushbench_analysis::scorecard::{Card, Factor, Line};
+use pushbench_analysis::scorecard::{Card, Factor, Line, Stance, Verdict};
 use pushbench_core::units::nanos_text;
 use std::fmt::Write as _;
 
 /// Said wherever claims are shown.
-pub(crate) const CLAIMS: &str = "The factors are those of the article \"Webhooks vs. Websockets: choosing the right approach in Python\". The claims are what is usually said under these headings, in our words.";
+pub(crate) const CLAIMS: &str = "A claim is borne out if answers agree and none speaks against it, contradicted if none agrees, and depends on the conditions otherwise. A difference is too small to matter below 1 ms of a latency and 5 % of anything else, unless the scenario says otherwise. The factors are those of the article \"Webhooks vs. Websockets: choosing the right approach in Python\". The claims are what is usually said under these headings, in our words.";
 
 /// What was compared, for how long, and by what.
 pub(crate) fn conditions(card: &Card) -> String {
     let record = &card.record;
     let cpu = record.machine.get("cpu").map_or("an unknown CPU", String::as_str);
     let cut = if record.complete { "" } else { ", cut short" };
+    let sources = || record.measurements.iter().filter_map(|m| m.source.as_ref());
+    let stored = match sources().filter(|source| source.stored).count() {
+        0 => String::new(),
+        stored => format!(", {stored} of {} measurements stored before", sources().count()),
+    };
     format!(
-        "{} and {}; {} form, {}{cut}; {cpu}, {} CPUs; pushbench {}, {}",
+        "{} and {}; {} form, {}{stored}{cut}; {cpu}, {} CPUs; pushbench {}, {}",
         record.webhook,
         record.websocket,
         record.form.name(),
@@ -30,15 +35,32 @@ pub(crate) fn conditions(card: &Card) -> String {
 /// A factor's verdict with the answers that it rests on.
 pub(crate) fn verdict(factor: &Factor) -> String {
     let mut parts = Vec::new();
-    for (count, what) in [
-        (factor.agree, "as claimed"),
-        (factor.disagree, "not as claimed"),
-        (factor.cannot_tell, "cannot tell"),
+    for (count, stance) in [
+        (factor.agree, Stance::Agrees),
+        (factor.disagree, Stance::Disagrees),
+        (factor.too_small, Stance::TooSmall),
+        (factor.cannot_tell, Stance::CannotTell),
     ] {
-        parts.extend((count > 0).then(|| format!("{count} {what}")));
+        parts.extend((count > 0).then(|| format!("{count} {}", stance.name())));
     }
-    let answers = if parts.is_empty() { "no answer".to_owned() } else { parts.join(", ") };
-    format!("{} ({answers})", factor.verdict.name())
+    match (parts.is_empty(), factor.verdict) {
+        (true, verdict) => verdict.name().to_owned(),
+        // Something was, and not well enough.
+        (false, Verdict::NotMeasured) => format!("not decided ({})", parts.join(", ")),
+        (false, verdict) => format!("{} ({})", verdict.name(), parts.join(", ")),
+    }
+}
+
+/// On what it depends: where answers agree with the claim.
+pub(crate) fn depends_on(factor: &Factor) -> Option<String> {
+    let mut agreeing: Vec<&str> = Vec::new();
+    for line in factor.because.iter().filter(|line| line.claim == Stance::Agrees) {
+        if !agreeing.contains(&line.conditions.as_str()) {
+            agreeing.push(&line.conditions);
+        }
+    }
+    (factor.verdict == Verdict::Depends)
+        .then(|| format!("It agrees here: {}.", agreeing.join("; ")))
 }
 
 /// A row a factor.
@@ -59,7 +81,10 @@ pub(crate) fn answers(factor: &Factor) -> Vec<Vec<String>> {
             l.conditions.clone(),
             arms.collect::<Vec<_>>().join("; "),
             l.difference.clone(),
-            l.claim.name().to_owned(),
+            match &l.why {
+                Some(why) => format!("{}; {why}", l.claim.name()),
+                None => l.claim.name().to_owned(),
+            },
             from.unwrap_or("the program").to_owned(),
         ]
     };
@@ -99,6 +124,9 @@ pub fn text(card: &Card, look: Look) -> String {
         out.push_str(&look.wrap(&format!("  claim    {}", factor.claim), 11));
         let verdict = verdict(factor);
         out.push_str(&look.wrap(&format!("  verdict  {}", look.paint(BOLD, &verdict)), 11));
+        if let Some(line) = depends_on(factor) {
+            out.push_str(&look.wrap(&format!("           {line}"), 11));
+        }
         for answer in &factor.because {
             out.push_str(&look.wrap(&format!("  - {}", line(&answer.sentence)), 4));
         }
@@ -106,9 +134,11 @@ pub fn text(card: &Card, look: Look) -> String {
             out.push_str(&look.wrap(&format!("  - not measured: {}", line(missing)), 4));
         }
     }
-    for (heading, lines) in
-        [("What has to be built", duties(card)), ("Not measured", not_measured(card))]
-    {
+    for (heading, lines) in [
+        ("What has to be built", duties(card)),
+        ("Not measured", not_measured(card)),
+        ("Figures from", sources(card)),
+    ] {
         let _ = writeln!(out, "\n{}", look.paint(BOLD, heading));
         for item in lines {
             out.push_str(&look.wrap(&format!("  - {item}"), 4));
@@ -136,6 +166,9 @@ pub fn markdown(card: &Card) -> String {
         let _ = writeln!(out, "### {}\n", factor.factor);
         let _ = writeln!(out, "{}\n", factor.question);
         let _ = writeln!(out, "Claim: {}\n\nVerdict: **{}**\n", factor.claim, verdict(factor));
+        if let Some(line) = depends_on(factor) {
+            let _ = writeln!(out, "{}\n", markdown::paragraph(&line));
+        }
         if !factor.because.is_empty() {
             markdown::grid(&mut out, &answers(factor), 6);
         }

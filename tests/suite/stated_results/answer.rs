@@ -39,10 +39,9 @@ fn shown(line: &Line) -> String {
     if line.what == "passage" {
         return format!("**{conditions}**: {}", arms.join(", "));
     }
-    let small = line.sentence.contains("too small") || line.sentence.contains("(equivalent)");
     let reading = match line.claim {
         Stance::CannotTell => ", cannot tell",
-        Stance::Disagrees if small => ", too small to matter",
+        Stance::TooSmall => ", too small to matter",
         _ => "",
     };
     format!("**{conditions}**: {} {} ({}{reading})", line.what, arms.join(", "), line.difference)

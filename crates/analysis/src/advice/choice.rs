@@ -320,7 +320,7 @@ impl Decision<'_> {
             ([true, true], true) => {
                 self.compare(evidence::REQUESTS, "requests per delivery");
                 self.say("a receiver acknowledges over the WebSocket itself; server-sent events need a request for it");
-                (Some(Transport::Websocket), vec![Transport::Sse], false)
+                (Some(Transport::Websocket), Vec::new(), false)
             }
             ([true, true], false) => {
                 self.say("events go one way and are not acknowledged: server-sent events are plain HTTP, and browsers connect again by themselves; a WebSocket does as well");

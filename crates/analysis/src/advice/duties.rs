@@ -27,7 +27,7 @@ pub(crate) fn of(transport: Transport, workload: &Workload) -> Duties {
                 }
             }
             if again {
-                sender.push("keep an event until it is answered; retry with growing random delays, and give up at some point");
+                sender.push("keep an event until it is answered, and retry with growing random delays up to a limit");
                 receiver.push("answer 2xx only once an event is safe");
             }
             if workload.ordered {

@@ -227,7 +227,7 @@ pub fn advise(workload: &Workload, evidence: &Evidence) -> Advice {
         nearest,
         costs: chosen.costs.clone(),
         duties: named.iter().map(|transport| duties::of(*transport, workload)).collect(),
-        code: code(workload, evidence),
+        code: code(workload, evidence, &named),
         assumed: assumed(workload, &chosen),
         not_measured: not_measured(workload, evidence),
         would_change,
@@ -243,13 +243,14 @@ fn sources(known: &Evidence) -> Vec<Source> {
     known.runs.iter().enumerate().map(source).collect()
 }
 
-fn code(workload: &Workload, known: &Evidence) -> Vec<Code> {
+/// Of the transports that are recommended.
+fn code(workload: &Workload, known: &Evidence, named: &[Transport]) -> Vec<Code> {
     let stack = known.stacks.iter().find(|stack| Some(&stack.stack) == workload.stack.as_ref());
     let of = |stack: &StackEase| {
         let sides =
             [(Transport::Webhook, &stack.webhook), (Transport::Websocket, &stack.websocket)];
         let side = |(transport, ease): (Transport, &Option<Ease>)| {
-            let ease = ease.as_ref()?;
+            let ease = ease.as_ref().filter(|_| named.contains(&transport))?;
             Some(Code {
                 transport: transport.name(),
                 stack: stack.stack.clone(),
@@ -310,7 +311,7 @@ fn assumed(workload: &Workload, chosen: &choice::Chosen) -> Vec<String> {
         say("public servers belong to others, who write and run what receives".to_owned());
     }
     if !workload.prices.is_empty() {
-        say("a month has 730 hours at the average rate; money counts CPU of both sides, the sender's memory for open connections, and the bytes of events without headers (price)".to_owned());
+        say("a month has 730 hours at the average rate; money counts the CPU of both sides, also that of receivers which others pay for, the sender's memory for open connections, and the bytes of events (price)".to_owned());
     }
     say("your programs cost what the built-in ones do; a framework costs more on either side"
         .to_owned());
@@ -325,8 +326,15 @@ fn not_measured(workload: &Workload, known: &Evidence) -> Vec<String> {
         "HTTP/3, WebTransport, gRPC, brokers, mobile push, batches of events in one request, batteries of mobile devices"
             .to_owned(),
     ];
-    if !known.runs.iter().any(|run| run.own) {
-        lines.push("your machine: every figure is of a stored run; without --no-measure it is measured here".to_owned());
+    if !workload.prices.is_empty() && workload.prices.egress_gib.is_some() {
+        lines.push(
+            "bytes of headers, frames, requests for polls and TLS, which the price leaves out"
+                .to_owned(),
+        );
+    }
+    let decides = |f: &Figure| known.runs[f.run].own && f.blocks >= FEWEST_BLOCKS;
+    if !known.figures.iter().any(decides) {
+        lines.push("your machine: every figure with an interval is of a stored run; without --no-measure it is measured here".to_owned());
     }
     let cpu = load::figure(known, Transport::Websocket, workload, &evidence::CPU);
     if let Some(setting) = cpu.map(|figure| figure.setting) {
@@ -354,10 +362,11 @@ fn not_measured(workload: &Workload, known: &Evidence) -> Vec<String> {
     }
     let few = |f: &&Figure| known.runs[f.run].own && f.blocks < FEWEST_BLOCKS;
     if let Some(figure) = known.figures.iter().find(few) {
-        lines.push(format!(
-            "{} has {} valid blocks, and {FEWEST_BLOCKS} are needed for an interval: its costs decide nothing",
+        let line = format!(
+            "{} has {} valid blocks, and {FEWEST_BLOCKS} are needed for an interval: its costs decide nothing; measure again on a quiet machine, or longer with --at-most",
             known.runs[figure.run].dir, figure.blocks
-        ));
+        );
+        lines.insert(0, line);
     }
     if workload.tls {
         lines.push("TLS at this load: costs are those over plain TCP (pushbench run ablation measures the difference)".to_owned());

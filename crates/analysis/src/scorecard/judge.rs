@@ -75,7 +75,8 @@ fn factor_of(factor: &questions::Factor, record: &CardRecord, duties: &[Duties])
         not_measured.map(|(all, why)| format!("{}: {why}", all.join("; "))).collect();
     let count = |stance| because.iter().filter(|line| line.claim == stance).count();
     let (agree, disagree) = (count(Stance::Agrees), count(Stance::Disagrees));
-    let verdict = match (agree, disagree) {
+    let too_small = count(Stance::TooSmall);
+    let verdict = match (agree, disagree + too_small) {
         (0, 0) => Verdict::NotMeasured,
         (_, 0) => Verdict::BorneOut,
         (0, _) => Verdict::Contradicted,
@@ -88,6 +89,7 @@ fn factor_of(factor: &questions::Factor, record: &CardRecord, duties: &[Duties])
         verdict,
         agree,
         disagree,
+        too_small,
         cannot_tell: count(Stance::CannotTell),
         because,
         not_measured,
@@ -165,7 +167,7 @@ fn compared(
     roles: [Role; 2],
     favours: Role,
 ) -> Answer {
-    let m = measurement(record, of)?;
+    let m = measurement(record, of).map_err(|(_, why)| (called.to_owned(), why))?;
     let same = |c: &&Compared| c.metric == metric && c.roles == roles;
     let found = m.compared.iter().find(same).ok_or_else(|| missing(m, called))?;
     let arms: Vec<[String; 2]> = roles
@@ -173,7 +175,9 @@ fn compared(
         .zip(&found.values)
         .map(|(role, values)| [label(m, *role), value(metric, values)])
         .collect();
-    let (unit, interval) = match is_latency(metric) {
+    // Where one side has nothing there is no ratio.
+    let timed = metrics::named(metric).is_some_and(|m| m.unit == Unit::Nanoseconds);
+    let (unit, interval) = match is_latency(metric) || found.ratio.is_none() && timed {
         true => ("ns", found.difference),
         false => ("ratio", found.ratio),
     };
@@ -184,16 +188,20 @@ fn compared(
             format!("{} [{low:.2}, {high:.2}]", units::ratio(estimate))
         }
     };
-    let (claim, reading) = stance(found, roles, favours);
-    let why = found.why.clone().filter(|_| claim == Stance::CannotTell);
-    let reason = why.as_ref().map_or(String::new(), |why| format!(", {why}"));
+    let claim = stance(found, roles, favours, &arms[1][0]);
+    let bounded = found.verdict == "inconclusive" && claim != Stance::TooSmall;
+    let why = found.why.clone().filter(|_| bounded).map(|why| {
+        // It speaks of the ratio, also where the difference is shown.
+        why.replace("its own interval excludes 1, but", "it is certain by itself, but not where")
+    });
     let sentence = format!(
-        "{}: {called} {} over {}, {} over {}: {difference} ({reading}{reason}){}",
+        "{}: {called} {} over {}, {} over {}: {difference} ({}){}",
         m.conditions,
         arms[0][1],
         arms[0][0],
         arms[1][1],
         arms[1][0],
+        reading(claim, why.as_deref()),
         elsewhere(m)
     );
     Ok(Line {
@@ -211,23 +219,44 @@ fn compared(
     })
 }
 
-/// What a comparison says of a claim that favours one of its arms, and how it is read.
-fn stance(found: &Compared, roles: [Role; 2], favours: Role) -> (Stance, &'static str) {
+/// What a comparison says of a claim that favours one of its arms.
+fn stance(found: &Compared, roles: [Role; 2], favours: Role, candidate: &str) -> Stance {
+    let enough = found.values[0].len() >= FEWEST_BLOCKS;
     let decided = match found.verdict.as_str() {
         "better" => Some(roles[1]),
         "worse" => Some(roles[0]),
-        "equivalent" => return (Stance::Disagrees, "equivalent"),
+        "equivalent" => return Stance::TooSmall,
+        "inconclusive" if enough => bounded(found, roles, candidate),
         _ => None,
     };
-    // Where the blocks suffice, an interval inside the region that does not matter decides that, whichever way it points.
-    let small = !found.matters && found.values[0].len() >= FEWEST_BLOCKS;
     match decided {
-        None if small => (Stance::Disagrees, "too small to matter, whichever way"),
-        None if found.verdict == "overloaded" => (Stance::CannotTell, "an arm was overloaded"),
-        None => (Stance::CannotTell, "cannot tell"),
-        Some(_) if !found.matters => (Stance::Disagrees, "too small to matter"),
-        Some(better) if better == favours => (Stance::Agrees, "as claimed"),
-        Some(_) => (Stance::Disagrees, "the other way round"),
+        // Where the blocks suffice, an interval inside the region that does not matter decides that, whichever way it
+        // points.
+        None if !found.matters && enough => Stance::TooSmall,
+        None => Stance::CannotTell,
+        Some(_) if !found.matters => Stance::TooSmall,
+        Some(better) if better == favours => Stance::Agrees,
+        Some(_) => Stance::Disagrees,
+    }
+}
+
+/// Which arm is better where the run claims no difference, although its figures have only one direction.
+fn bounded(found: &Compared, roles: [Role; 2], candidate: &str) -> Option<Role> {
+    let more_is_better = metrics::named(&found.metric).is_none_or(|metric| metric.more_is_better);
+    let side = |more: bool| if more == more_is_better { roles[1] } else { roles[0] };
+    let why = found.why.as_deref().unwrap_or_default();
+    match (found.ratio, found.difference) {
+        // Nothing at all on one side, and certainly something on the other.
+        (None, Some([_, low, high])) if low > 0.0 || high < 0.0 => Some(side(low > 0.0)),
+        // The one that carries more carries at least this much: the driver was its limit.
+        (Some([_, low, _]), _)
+            if low > 1.0 + EQUIVALENT
+                && why.starts_with(candidate)
+                && why.contains("at least this much") =>
+        {
+            Some(side(true))
+        }
+        _ => None,
     }
 }
 
@@ -268,23 +297,19 @@ fn passage(m: &Measurement, about: &str, both: [&Passage; 2], favours: Option<Ro
     let arms = both.map(|p| [tls(label(m, p.role)), word(p).to_owned()]).to_vec();
     let through = |role: Role| both.iter().any(|p| p.role == role && p.through == Some(true));
     let other = |role: Role| if role == Role::Webhook { Role::Websocket } else { Role::Webhook };
-    let (claim, reading) = match favours {
-        None => (Stance::NoClaim, ""),
-        Some(role) if through(role) && !through(other(role)) => (Stance::Agrees, " (as claimed)"),
-        Some(role) if through(role) => (Stance::Disagrees, " (not as claimed: both do)"),
-        Some(_) => (Stance::Disagrees, " (not as claimed)"),
+    let claim = match favours {
+        None => Stance::NoClaim,
+        Some(role) if through(role) && !through(other(role)) => Stance::Agrees,
+        Some(_) => Stance::Disagrees,
     };
-    let cures = both.iter().filter_map(|p| {
-        let cure = p.cure.as_ref().filter(|_| word(p) != "gets through")?;
-        Some(format!("; {} with {cure}", label(m, p.role)))
-    });
-    let cures: String = cures.collect();
+    let why = cures_of(m, &both);
     let sentence = format!(
-        "{about}{over}: {} {}, {} {}{cures}{reading}{}",
+        "{about}{over}: {} {}, {} {} ({}){}",
         arms[0][0],
         arms[0][1],
         arms[1][0],
         arms[1][1],
+        reading(claim, why.as_deref()),
         elsewhere(m)
     );
     Ok(Line {
@@ -297,9 +322,25 @@ fn passage(m: &Measurement, about: &str, both: [&Passage; 2], favours: Option<Ro
         unit: None,
         difference: String::new(),
         claim,
-        why: None,
+        why,
         run: run_of(m),
     })
+}
+
+/// What lets those through that do not get through, or are cut off.
+fn cures_of(m: &Measurement, both: &[&Passage; 2]) -> Option<String> {
+    let lacks = |p: &&&Passage| p.through != Some(true) || p.survives_silence == Some(false);
+    let cure = |p: &&Passage| Some(format!("{} does with {}", label(m, p.role), p.cure.as_ref()?));
+    let cures: Vec<String> = both.iter().filter(lacks).filter_map(cure).collect();
+    (!cures.is_empty()).then(|| cures.join("; "))
+}
+
+/// An answer in a word, with its reason.
+fn reading(claim: Stance, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("{}; {why}", claim.name()),
+        None => claim.name().to_owned(),
+    }
 }
 
 fn first_event(record: &CardRecord) -> Answer {
@@ -338,19 +379,20 @@ fn first_event(record: &CardRecord) -> Answer {
 /// Counts of a webhook and a WebSocket, which are exact.
 fn counted(what: &str, conditions: &str, names: [String; 2], counts: [usize; 2]) -> Line {
     let [webhook, websocket] = counts.map(|count| count as f64);
-    let (claim, reading) = match () {
-        () if websocket > webhook * (1.0 + EQUIVALENT) => (Stance::Agrees, "as claimed"),
-        () if webhook > websocket * (1.0 + EQUIVALENT) => {
-            (Stance::Disagrees, "the other way round")
-        }
-        () if webhook == websocket => (Stance::Disagrees, "the same"),
-        () => (Stance::Disagrees, "too small to matter"),
+    let claim = match () {
+        () if websocket > webhook * (1.0 + EQUIVALENT) => Stance::Agrees,
+        () if webhook > websocket * (1.0 + EQUIVALENT) => Stance::Disagrees,
+        () => Stance::TooSmall,
     };
     let ratio = (webhook > 0.0).then_some(websocket / webhook);
     let difference = ratio.map_or(String::new(), units::ratio);
     let sentence = format!(
-        "{conditions}: {} {what} for {}, {} for {} ({reading})",
-        counts[0], names[0], counts[1], names[1]
+        "{conditions}: {} {what} for {}, {} for {} ({})",
+        counts[0],
+        names[0],
+        counts[1],
+        names[1],
+        claim.name()
     );
     Line {
         sentence,

@@ -44,6 +44,8 @@ pub struct Factor {
     pub agree: usize,
     /// Questions whose answers speak against it.
     pub disagree: usize,
+    /// Questions whose answers differ by too little to matter, or not at all.
+    pub too_small: usize,
     /// Questions that were measured and not decided.
     pub cannot_tell: usize,
     /// The answers.
@@ -58,7 +60,7 @@ pub enum Verdict {
     /// Every answer that was decided agrees with it.
     #[serde(rename = "borne out")]
     BorneOut,
-    /// None does.
+    /// None does, and at least one was decided.
     #[serde(rename = "contradicted")]
     Contradicted,
     /// Some do.
@@ -87,9 +89,12 @@ pub enum Stance {
     /// It agrees.
     #[serde(rename = "agrees")]
     Agrees,
-    /// It speaks against it: the difference points the other way, or is too small to matter.
+    /// It speaks against it: the difference points the other way.
     #[serde(rename = "disagrees")]
     Disagrees,
+    /// It speaks against it: the difference is too small to matter, whichever way it points.
+    #[serde(rename = "too small to matter")]
+    TooSmall,
     /// The figures do not decide.
     #[serde(rename = "cannot tell")]
     CannotTell,
@@ -104,6 +109,7 @@ impl Stance {
         match self {
             Stance::Agrees => "agrees",
             Stance::Disagrees => "disagrees",
+            Stance::TooSmall => "too small to matter",
             Stance::CannotTell => "cannot tell",
             Stance::NoClaim => "no claim",
         }

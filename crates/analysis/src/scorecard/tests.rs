@@ -71,13 +71,13 @@ fn factor(record: CardRecord, name: &str) -> Factor {
 fn an_answer_agrees_only_where_its_verdict_and_size_do() {
     for (verdict, matters, blocks, claim) in [
         ("better", true, 8, Stance::Agrees),
-        ("better", false, 8, Stance::Disagrees),
+        ("better", false, 8, Stance::TooSmall),
         ("worse", true, 8, Stance::Disagrees),
-        ("equivalent", true, 8, Stance::Disagrees),
+        ("equivalent", true, 8, Stance::TooSmall),
         ("inconclusive", true, 8, Stance::CannotTell),
         // An interval of too few blocks decides nothing.
         ("inconclusive", false, 7, Stance::CannotTell),
-        ("inconclusive", false, 8, Stance::Disagrees),
+        ("inconclusive", false, 8, Stance::TooSmall),
         ("overloaded", true, 8, Stance::CannotTell),
         ("invalid", true, 0, Stance::CannotTell),
     ] {
@@ -86,10 +86,43 @@ fn an_answer_agrees_only_where_its_verdict_and_size_do() {
         assert_eq!(found.because[0].claim, claim, "{verdict} {matters} {blocks}");
         let whole = match claim {
             Stance::Agrees => Verdict::BorneOut,
-            Stance::Disagrees => Verdict::Contradicted,
+            Stance::Disagrees | Stance::TooSmall => Verdict::Contradicted,
             Stance::CannotTell | Stance::NoClaim => Verdict::NotMeasured,
         };
         assert_eq!(found.verdict, whole, "{verdict} {matters} {blocks}");
+    }
+}
+
+/// Nothing on one side and something on the other has a direction, and so has "at least this much" of the one that carries
+/// more.
+#[test]
+fn figures_with_one_direction_are_decided() {
+    let mut record = at_rest("inconclusive", true, 8);
+    let found = &mut record.measurements[0].compared[0];
+    found.ratio = None;
+    found.values[1] = vec![0.0; 8];
+    let zero = factor(record.clone(), "real-time updates");
+    assert_eq!(zero.because[0].claim, Stance::Agrees, "{}", zero.because[0].sentence);
+    let mut record = card(vec![measured("saturation")]);
+    let limit = |label: &str| Compared {
+        metric: "throughput".to_owned(),
+        roles: [Role::Webhook, Role::Websocket],
+        values: [vec![1e5; 8], vec![1.4e5; 8]],
+        ratio: Some([1.4, 1.3, 1.5]),
+        difference: Some([4e4, 3e4, 5e4]),
+        verdict: "inconclusive".to_owned(),
+        matters: true,
+        why: Some(format!(
+            "{label}: at least this much, the driver was at its limit in 7 of 8 trials"
+        )),
+    };
+    for (label, claim) in [
+        ("websocket@builtin", Stance::Disagrees),
+        // The one that carries less may carry more than that.
+        ("webhook@builtin", Stance::CannotTell),
+    ] {
+        record.measurements[0].compared = vec![limit(label)];
+        assert_eq!(factor(record.clone(), "scalability").because[0].claim, claim, "{label}");
     }
 }
 
@@ -155,7 +188,7 @@ fn a_path_agrees_where_only_the_favoured_transport_gets_through() {
     assert_eq!(passes(Some(true), Some(true)).verdict, Verdict::Contradicted);
     assert_eq!(passes(Some(false), Some(true)).verdict, Verdict::Contradicted);
     assert_eq!(passes(None, Some(true)).verdict, Verdict::NotMeasured);
-    assert!(passes(Some(true), Some(false)).because[0].sentence.contains("with path.via=x"));
+    assert!(passes(Some(true), Some(false)).because[0].sentence.contains("does with path.via=x"));
 }
 
 #[test]

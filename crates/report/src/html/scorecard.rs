@@ -3,7 +3,7 @@
 use crate::html::frame::{Frame, heading, stacked, unbroken};
 use crate::html::summary::command;
 use crate::scorecard::{
-    CLAIMS, answers, conditions, duties, not_measured, overview, sources, verdict,
+    CLAIMS, answers, conditions, depends_on, duties, not_measured, overview, sources, verdict,
 };
 use crate::visible::visible;
 use maud::{Markup, html};
@@ -61,6 +61,7 @@ fn of_factor(factor: &Factor) -> Markup {
         p { (factor.question) }
         p { "Claim: " (factor.claim) }
         p { "Verdict: " strong { (verdict(factor)) } }
+        @if let Some(line) = depends_on(factor) { p { (line) } }
         @if !factor.because.is_empty() {
             div.parity { (stacked(&format!("Answers: {}", factor.factor), &answers(factor))) }
         }
