@@ -3,7 +3,7 @@
 use crate::cli::progress::Show;
 use crate::cli::run::{self as of_run, Measured};
 use crate::cluster::coordinator::{Cluster, Lobby};
-use crate::cluster::engine::{Engine, Start};
+use crate::cluster::engine::{Engine, SSH, Start};
 use crate::cluster::{self};
 use crate::run::Progress as _;
 use pushbench_core::error::{Error, Result};
@@ -82,9 +82,15 @@ pub fn run(args: &Args) -> Result<u8> {
 pub(super) fn on_engine(
     args: &of_run::Args,
     engine: &Engine,
-    (listening, size, program): (&Listening, Option<usize>, Option<&PathBuf>),
+    elsewhere: &of_run::Elsewhere,
 ) -> Result<u8> {
-    let size = match (engine, size) {
+    let of_run::Elsewhere { shards, program, ssh, listening, .. } = elsewhere;
+    if ssh.is_some() && *engine == Engine::Slurm {
+        return Err(Error::usage(
+            "--ssh: srun connects by itself; write --on ssh:HOST,HOST, or leave it out".to_owned(),
+        ));
+    }
+    let size = match (engine, *shards) {
         (Engine::Ssh(hosts), None) => hosts.len(),
         (Engine::Ssh(hosts), Some(size)) if size != hosts.len() => {
             return Err(Error::usage(format!(
@@ -115,7 +121,8 @@ pub(super) fn on_engine(
             ticket: lobby.ticket(),
             size,
             allow_hosts: args.allow_hosts(),
-            program: program.cloned().unwrap_or(own),
+            program: program.clone().unwrap_or(own),
+            ssh: ssh.as_ref().map_or_else(|| vec![SSH.to_owned()], |words| words.0.clone()),
         })?;
         let cluster =
             gathered(lobby, size, listening, measured.interrupt, &mut || started.check(), show)?;

@@ -161,12 +161,23 @@ pub struct Elsewhere {
     on: Option<Engine>,
     /// With --on slurm: nodes, one of which has the targets [default: those of the allocation]
     #[arg(long, value_name = "N", requires = "on")]
-    shards: Option<usize>,
+    pub(super) shards: Option<usize>,
     /// With --on: path of pushbench on the other machines [default: that of this one]
     #[arg(long, value_name = "PATH", requires = "on")]
-    program: Option<PathBuf>,
+    pub(super) program: Option<PathBuf>,
+    /// With --on ssh: the command that connects, with its options
+    #[arg(long, value_name = "CMD", requires = "on", value_parser = words)]
+    pub(super) ssh: Option<Words>,
     #[command(flatten)]
-    listening: Listening,
+    pub(super) listening: Listening,
+}
+
+/// The words of a command.
+#[derive(Debug, Clone)]
+pub struct Words(pub Vec<String>);
+
+fn words(text: &str) -> std::result::Result<Words, String> {
+    shell_words::split(text).map(Words).map_err(|e| e.to_string())
 }
 
 /// `pushbench run`
@@ -181,17 +192,22 @@ pub struct Command {
 impl Command {
     /// What `pushbench` alone runs.
     pub(crate) fn default_run() -> Command {
-        let elsewhere =
-            Elsewhere { on: None, shards: None, program: None, listening: Listening::default() };
+        let elsewhere = Elsewhere {
+            on: None,
+            shards: None,
+            program: None,
+            ssh: None,
+            listening: Listening::default(),
+        };
         Command { run: Args::default_run(), elsewhere }
     }
 }
 
 /// Runs the scenario, here or where it is said; the exit code of the contract.
 pub fn command(command: &Command) -> Result<u8> {
-    let Elsewhere { on, shards, program, listening } = &command.elsewhere;
+    let Elsewhere { on, listening, .. } = &command.elsewhere;
     match on {
-        Some(engine) => on_engine(&command.run, engine, (listening, *shards, program.as_ref())),
+        Some(engine) => on_engine(&command.run, engine, &command.elsewhere),
         None if *listening != Listening::default() => Err(Error::usage(
             "--listen and --join-within belong to a run on several machines: add --on slurm or --on ssh:HOST,HOST",
         )),

@@ -16,6 +16,9 @@ pub enum Engine {
     Ssh(Vec<String>),
 }
 
+/// What `ssh` is called, and its options.
+pub const SSH: &str = "ssh";
+
 /// What every shard is started with.
 pub struct Start<'a> {
     /// Where the coordinator listens.
@@ -28,6 +31,8 @@ pub struct Start<'a> {
     pub allow_hosts: &'a [String],
     /// The program on the other machines.
     pub program: PathBuf,
+    /// What connects to them, with its options.
+    pub ssh: Vec<String>,
 }
 
 /// The processes that started the shards. Dropping them ends them, and with them the shards.
@@ -80,9 +85,17 @@ impl Engine {
                     words.extend(["--rank".to_owned(), rank.to_string()]);
                     words.extend(["--size".to_owned(), start.size.to_string()]);
                     words.extend(["--ticket".to_owned(), "-".to_owned()]);
-                    let mut ssh = Command::new("ssh");
+                    let (client, options) =
+                        start.ssh.split_first().map_or((SSH, &[][..]), |(c, o)| (c, o));
+                    let mut ssh = Command::new(client);
                     // The remote shell splits what it gets.
-                    ssh.args(["-o", "BatchMode=yes", "--", host, &shell_words::join(words)]);
+                    ssh.args(options).args([
+                        "-o",
+                        "BatchMode=yes",
+                        "--",
+                        host,
+                        &shell_words::join(words),
+                    ]);
                     ssh.stdin(Stdio::piped());
                     started.add(&format!("ssh {host}"), ssh)?;
                     if let Some((_, _, Some(stdin))) = started.children.last_mut() {

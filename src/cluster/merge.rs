@@ -136,3 +136,88 @@ fn time_line(parts: &[Driven]) -> (Vec<Interval>, Vec<(u64, Hist)>) {
     let intervals = intervals.collect();
     (intervals, all.into_iter().map(|(second, (counts, _))| (second, counts.responses)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pushbench_analysis::compare::sample::{self, Block};
+    use pushbench_core::schedule::Schedule;
+    use pushbench_host::usage;
+    use std::time::Instant;
+
+    /// What shard `i` of `n` records of a schedule whose events each take a time that depends on their index.
+    fn shard(whole: &Trial, load: &pushbench_core::scenario::Load, i: usize, n: usize) -> Driven {
+        let mut trial = whole.clone();
+        let account = &mut trial.account;
+        (account.response, account.measured.due, account.measured.acknowledged) =
+            (Hist::new(), 0, 0);
+        let mut second = Hist::new();
+        for due in Schedule::new(load, 5, i, n).unwrap() {
+            let took = 1_000 + due.index * 7_919 % 1_000_000;
+            account.response.record(took);
+            second.record(took);
+            account.measured.due += 1;
+            account.measured.acknowledged += 1;
+        }
+        let counts = IntervalCounts {
+            responses: second.clone(),
+            due: account.measured.due,
+            backlog_peak: 1,
+        };
+        trial.time_line = vec![Interval::of(0, &counts, 1)];
+        Driven { trial, seconds: vec![(0, second)], margin_ns: 1 }
+    }
+
+    fn sample_of(rate: f64) -> (Trial, pushbench_core::scenario::Load) {
+        let mut load = sample::ratios(1.0, 1.0).header.points.remove(0).scenario.load;
+        (load.rate, load.warmup) = (Some(rate), std::time::Duration::ZERO);
+        (sample::trial("a", 0, 0, &Block::of(1_000_000, 1_000)), load)
+    }
+
+    /// However many machines there are, the merged histogram is that of one, bucket by bucket, and every due event is
+    /// counted once.
+    #[test]
+    fn merged_shards_are_the_whole() {
+        let (whole, load) = sample_of(20_000.0);
+        let alone = shard(&whole, &load, 0, 1);
+        for n in [2, 3, 7, 64] {
+            let parts = (0..n).map(|i| shard(&whole, &load, i, n)).collect();
+            let (merged, seconds) = merged_trials(parts).unwrap();
+            assert_eq!(merged.account.response, alone.trial.account.response, "{n}");
+            assert_eq!(merged.account.measured, alone.trial.account.measured, "{n}");
+            assert_eq!(seconds, alone.seconds, "{n}");
+            assert_eq!(merged.time_line[0].due, alone.trial.time_line[0].due);
+            assert_eq!(merged.time_line[0].p99, alone.trial.time_line[0].p99);
+        }
+    }
+
+    /// A thousand machines in one process: what `docs/scale-out.md` says of them is printed by
+    /// `cargo test --release --lib a_thousand -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "prints figures; merged_shards_are_the_whole checks the merge"]
+    fn a_thousand_shards_merge_in_linear_time() {
+        let (whole, load) = sample_of(1_000_000.0);
+        let alone = shard(&whole, &load, 0, 1);
+        for n in [250, 500, 1_000] {
+            let frames: Vec<Vec<u8>> = (0..n)
+                .map(|i| serde_json::to_vec(&vec![shard(&whole, &load, i, n)]).unwrap())
+                .collect();
+            let bytes: usize = frames.iter().map(Vec::len).sum();
+            usage::reset_own_peak();
+            let began = Instant::now();
+            let blocks = 12;
+            for _ in 0..blocks {
+                let parts =
+                    frames.iter().flat_map(|f| serde_json::from_slice::<Vec<Driven>>(f).unwrap());
+                let (merged, _) = merged_trials(parts.collect()).unwrap();
+                assert_eq!(merged.account.response, alone.trial.account.response);
+            }
+            let peak = usage::read_tree(&[std::process::id()]).rss_peak_bytes >> 20;
+            println!(
+                "{n} shards, {blocks} blocks: {:.2} s, peak {peak} MiB, {} KiB a shard and block",
+                began.elapsed().as_secs_f64(),
+                bytes / n / 1024
+            );
+        }
+    }
+}

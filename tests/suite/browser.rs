@@ -17,7 +17,7 @@ const AXE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/axe");
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results");
 
 /// Says that something is missing; in CI that is a failure.
-fn missing(what: &str) {
+pub(super) fn missing(what: &str) {
     let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
     assert!(!ci, "missing: {what}");
     eprintln!("skipped, missing: {what}");

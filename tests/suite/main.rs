@@ -21,6 +21,7 @@ mod conduct;
 mod documents;
 mod duplex;
 mod durable;
+mod engines;
 mod every_fault;
 mod fanout;
 mod faults;
