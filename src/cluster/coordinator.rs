@@ -31,8 +31,8 @@ const CLOCK_QUESTIONS: u64 = 16;
 /// time.
 const LEAD_NS: u64 = 50_000_000;
 const LEAD_ROUND_TRIPS: u64 = 8;
-/// A shard that is told to stop has stopped after this.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// A shard that is told to stop has stopped after this, or is not waited for.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Waits for shards.
 pub struct Lobby {
@@ -49,6 +49,34 @@ struct Shard {
     /// CPUs of its driver, of which each is a shard of the schedule.
     cpus: usize,
 }
+
+/// What is waited for.
+struct Wait<'a> {
+    interrupt: &'a AtomicBool,
+    until: Instant,
+    /// Those that have not answered yet.
+    whom: &'a [usize],
+    /// What they are to do.
+    what: &'static str,
+}
+
+impl<'a> Wait<'a> {
+    fn of(
+        interrupt: &'a AtomicBool,
+        limit: Duration,
+        whom: &'a [usize],
+        what: &'static str,
+    ) -> Wait<'a> {
+        Wait { interrupt, until: Instant::now() + limit, whom, what }
+    }
+}
+
+/// Setting targets up may load and build packages.
+const SET_UP: Duration = Duration::from_secs(900);
+/// A shard answers a question at once, starts targets or opens connections in this time.
+const ANSWER: Duration = Duration::from_secs(120);
+/// What a trial group takes longer than its load and its time-out.
+const SPARE: Duration = Duration::from_secs(30);
 
 /// What a shard said, and when it was heard, ns.
 type Heard = (usize, Option<FromShard>, u64);
@@ -254,6 +282,15 @@ impl Cluster {
         self.shards[rank].link.send(&frame).map_err(|e| self.gone(rank, &format!(": {e}")))
     }
 
+    /// Shards that have not answered in time.
+    fn silent(&self, whom: &[usize], what: &str) -> Error {
+        let names: Vec<String> = whom.iter().map(|rank| self.name(*rank)).collect();
+        Error::harness(format!(
+            "no answer in time from {} ({what}): is it paused, or its machine too busy? Its block is void, and the finished trials are kept",
+            names.join(" and ")
+        ))
+    }
+
     fn gone(&self, rank: usize, why: &str) -> Error {
         Error::harness(format!(
             "{} is gone{why}; its block is void, and the finished trials are kept",
@@ -262,16 +299,15 @@ impl Cluster {
     }
 
     /// The next message of any shard; an error where one is gone or has failed, or the user wants to stop.
-    fn hear(
-        &self,
-        interrupt: &AtomicBool,
-        tick: &mut dyn FnMut(),
-    ) -> Result<(usize, FromShard, u64)> {
+    fn hear(&self, wait: &Wait<'_>, tick: &mut dyn FnMut()) -> Result<(usize, FromShard, u64)> {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             tick();
-            if interrupt.load(Ordering::Relaxed) {
+            if wait.interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
+            }
+            if Instant::now() > wait.until {
+                return Err(self.silent(wait.whom, wait.what));
             }
             match heard.recv_timeout(STEP) {
                 Ok((rank, Some(FromShard::Stopped(failure)), _)) => {
@@ -305,10 +341,11 @@ impl Cluster {
             seed: request.seed,
         };
         (0..self.shards.len()).try_for_each(|rank| self.tell(rank, &plan))?;
-        let mut ready = 0;
-        while ready < self.shards.len() {
-            if let (_, FromShard::Ready, _) = self.hear(interrupt, &mut || ())? {
-                ready += 1;
+        let mut waiting: Vec<usize> = (0..self.shards.len()).collect();
+        while !waiting.is_empty() {
+            let wait = Wait::of(interrupt, ANSWER, &waiting, "to read the plan");
+            if let (rank, FromShard::Ready, _) = self.hear(&wait, &mut || ())? {
+                waiting.retain(|other| *other != rank);
             }
         }
         Ok(())
@@ -317,8 +354,10 @@ impl Cluster {
     /// What the target's machine sees of each arm.
     pub fn first_look(&self, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
         self.tell(self.target(), &ToShard::FirstLook)?;
+        let target = [self.target()];
+        let wait = Wait::of(interrupt, SET_UP, &target, "to set up and look at the targets");
         loop {
-            if let (_, FromShard::Looked(findings), _) = self.hear(interrupt, &mut || ())? {
+            if let (_, FromShard::Looked(findings), _) = self.hear(&wait, &mut || ())? {
                 return Ok(findings);
             }
         }
@@ -339,8 +378,10 @@ impl Cluster {
             for number in 0..CLOCK_QUESTIONS {
                 let asked = clock::now();
                 self.tell(rank, &ToShard::Clock(number))?;
+                let whom = [rank];
+                let wait = Wait::of(interrupt, ANSWER, &whom, "to tell the time");
                 let (theirs, answered) = loop {
-                    match self.hear(interrupt, &mut || ())? {
+                    match self.hear(&wait, &mut || ())? {
                         (from, FromShard::Clock(n, theirs), at) if from == rank && n == number => {
                             break (theirs, at);
                         }
@@ -367,10 +408,10 @@ impl Cluster {
     ) -> Result<Vec<FinishedTrial>> {
         let (spec, target, drivers) = (GroupSpec::of(group), self.target(), self.drivers());
         self.tell(target, &ToShard::Start(spec.clone()))?;
+        let the_target = [target];
+        let wait = Wait::of(interrupt, ANSWER, &the_target, "to start the targets");
         let urls = loop {
-            if let (_, FromShard::Started(urls), _) =
-                self.hear(interrupt, &mut || observer.tick())?
-            {
+            if let (_, FromShard::Started(urls), _) = self.hear(&wait, &mut || observer.tick())? {
                 break urls;
             }
         };
@@ -387,10 +428,11 @@ impl Cluster {
             let drive = ToShard::Drive { group: spec.clone(), urls: urls.clone(), part: *part };
             self.tell(*rank, &drive)?;
         }
-        let mut warm = 0;
-        while warm < working.len() {
-            if let (_, FromShard::Warm, _) = self.hear(interrupt, &mut || observer.tick())? {
-                warm += 1;
+        let mut waiting: Vec<usize> = working.iter().map(|(rank, _)| *rank).collect();
+        while !waiting.is_empty() {
+            let wait = Wait::of(interrupt, ANSWER, &waiting, "to open the connections");
+            if let (rank, FromShard::Warm, _) = self.hear(&wait, &mut || observer.tick())? {
+                waiting.retain(|other| *other != rank);
             }
         }
         let clocks = self.set_clocks(interrupt)?;
@@ -402,17 +444,25 @@ impl Cluster {
         }
         observer.turns(group.arms.len());
         let mut driven: Vec<(usize, Vec<Driven>)> = Vec::new();
-        while driven.len() < working.len() {
-            match self.hear(interrupt, &mut || observer.tick())? {
+        let mut waiting: Vec<usize> = working.iter().map(|(rank, _)| *rank).collect();
+        let length = Duration::from_nanos(group.slices.wall_length()) + group.load.timeout + SPARE;
+        let until = Instant::now() + length;
+        while !waiting.is_empty() {
+            let wait = Wait { interrupt, until, whom: &waiting, what: "to send its events" };
+            match self.hear(&wait, &mut || observer.tick())? {
                 (_, FromShard::Second(arm, responses), _) => observer.second(arm, &responses),
-                (rank, FromShard::Driven(trials), _) => driven.push((rank, trials)),
+                (rank, FromShard::Driven(trials), _) => {
+                    waiting.retain(|other| *other != rank);
+                    driven.push((rank, trials));
+                }
                 _ => {}
             }
         }
         self.tell(target, &ToShard::Finish)?;
+        let wait = Wait::of(interrupt, ANSWER, &the_target, "to read what the targets spent");
         let observed: TargetRecord = loop {
             if let (_, FromShard::Observed(record), _) =
-                self.hear(interrupt, &mut || observer.tick())?
+                self.hear(&wait, &mut || observer.tick())?
             {
                 break record;
             }

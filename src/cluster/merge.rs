@@ -191,13 +191,14 @@ mod tests {
         }
     }
 
-    /// A thousand machines in one process: what `docs/scale-out.md` says of them is printed by
-    /// `cargo test --release --lib a_thousand -- --ignored --nocapture`.
+    /// A thousand machines in one process. Writes `results/merge-simulation/figures.json`:
+    /// `cargo test --release --lib a_thousand -- --ignored`.
     #[test]
-    #[ignore = "prints figures; merged_shards_are_the_whole checks the merge"]
+    #[ignore = "writes the figures of results/; merged_shards_are_the_whole checks the merge"]
     fn a_thousand_shards_merge_in_linear_time() {
         let (whole, load) = sample_of(1_000_000.0);
         let alone = shard(&whole, &load, 0, 1);
+        let mut figures = Vec::new();
         for n in [250, 500, 1_000] {
             let frames: Vec<Vec<u8>> = (0..n)
                 .map(|i| serde_json::to_vec(&vec![shard(&whole, &load, i, n)]).unwrap())
@@ -213,11 +214,18 @@ mod tests {
                 assert_eq!(merged.account.response, alone.trial.account.response);
             }
             let peak = usage::read_tree(&[std::process::id()]).rss_peak_bytes >> 20;
-            println!(
-                "{n} shards, {blocks} blocks: {:.2} s, peak {peak} MiB, {} KiB a shard and block",
-                began.elapsed().as_secs_f64(),
-                bytes / n / 1024
-            );
+            figures.push(serde_json::json!({
+                "shards": n,
+                "blocks": blocks,
+                "seconds": began.elapsed().as_secs_f64(),
+                "peak_mib": peak,
+                "bytes_per_shard_and_block": bytes / n,
+                "merged_is_exact": true,
+            }));
         }
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/results/merge-simulation");
+        std::fs::create_dir_all(dir).unwrap();
+        let text = serde_json::to_string_pretty(&figures).unwrap() + "\n";
+        std::fs::write(format!("{dir}/figures.json"), text).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Runs on several machines, played by processes of this one: a coordinator, and shards that connect to it.
 
-use crate::common::Bench;
+use crate::common::{Bench, eventually};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -39,7 +39,7 @@ impl Coordinator<'_> {
             .args(["--blocks", &blocks.to_string()])
             .args(more)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(std::fs::File::create(bench.path("said")).unwrap());
         let mut coordinator = Coordinator { bench, child: command.spawn().unwrap(), address, size };
         let began = Instant::now();
         while !bench.path("ticket").exists() {
@@ -74,8 +74,19 @@ impl Coordinator<'_> {
         ranks.into_iter().map(|rank| self.shard(rank).spawn().unwrap()).collect()
     }
 
+    /// What it has said so far.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.bench.path("said")).unwrap()
+    }
+
+    fn until_it_says(&self, what: &str) {
+        eventually(what, || self.said().contains(what));
+    }
+
     fn end(self) -> Output {
-        self.child.wait_with_output().unwrap()
+        let bench = self.bench;
+        let output = self.child.wait_with_output().unwrap();
+        Output { stderr: std::fs::read(bench.path("said")).unwrap(), ..output }
     }
 }
 
@@ -187,6 +198,24 @@ fn a_shard_that_is_killed_voids_its_block_and_is_named() {
     assert!(json["points"][0]["design"]["blocks_run"].as_u64() > Some(0), "{json:#}");
 }
 
+/// A paused machine closes nothing and answers nothing.
+#[test]
+fn a_shard_that_is_paused_ends_the_run_and_is_named() {
+    let bench = Bench::new();
+    let coordinator = Coordinator::start(&bench, 3, 40, &["--set", "load.timeout=1s"]);
+    let shards = coordinator.spawn(0..3);
+    until_a_block(&bench);
+    let pid = rustix::process::Pid::from_child(&shards[0]);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let output = coordinator.end();
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(err.contains("no answer in time from rank 0 (driver"), "{err}");
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    shards.into_iter().for_each(|shard| drop(ended(shard)));
+    bench.nothing_left();
+}
+
 #[test]
 fn shards_and_targets_end_when_the_coordinator_is_killed() {
     let bench = Bench::new();
@@ -246,18 +275,10 @@ fn shards_that_do_not_belong_are_refused_with_the_reason() {
     let mut first_target = coordinator.shard(0);
     first_target.args(["--role", "target"]);
     let mut shards = vec![first_target.spawn().unwrap()];
+    coordinator.until_it_says("rank 0 joined: target");
     let mut second = coordinator.shard(1);
     second.args(["--role", "target"]);
-    let began = Instant::now();
-    // The first one has to have joined before.
-    loop {
-        let output = second.output().unwrap();
-        let err = text(&output.stderr);
-        if err.contains("there is a target already") {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "{err}");
-    }
+    refused(second, &["there is a target already"]);
     refused(coordinator.shard(0), &["rank 0 has joined already"]);
     for rank in [1, 2] {
         let mut driver = coordinator.shard(rank);

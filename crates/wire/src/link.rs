@@ -14,6 +14,7 @@ use rustls::{
     ServerConnection, SignatureScheme,
 };
 use sha2::{Digest as _, Sha256};
+use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ use std::time::Duration;
 const LONGEST: usize = 256 << 20;
 /// A handshake that takes longer has failed.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A machine that has not answered for this long is asked whether it is still there, three times.
+const ALIVE: Duration = Duration::from_secs(5);
 /// Bytes of the length before each frame.
 const HEAD: usize = 4;
 
@@ -96,6 +99,9 @@ impl Link {
 
     fn open(socket: TcpStream, mut tls: Connection) -> io::Result<Link> {
         socket.set_nodelay(true)?;
+        // A machine that is switched off closes nothing.
+        let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE).with_retries(3);
+        SockRef::from(&socket).set_tcp_keepalive(&alive)?;
         socket.set_read_timeout(Some(HANDSHAKE))?;
         while tls.is_handshaking() {
             tls.complete_io(&mut &socket)?;

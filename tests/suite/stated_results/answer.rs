@@ -1,5 +1,6 @@
 //! The answer to the question whether a webhook or a WebSocket is right, from the stored cards.
 
+use super::texts::grid;
 use crate::documents::ROOT;
 use pushbench_analysis::scorecard::{Card, Factor, Line, Stance, Verdict, judge};
 use std::fmt::Write as _;
@@ -88,4 +89,31 @@ pub fn answer() -> String {
     }
     let _ = writeln!(text, "\nMeasured by `pushbench scorecard` on {}.", links.join(" and on "));
     text
+}
+
+/// How the merge of many shards grows.
+pub fn thousand() -> String {
+    let path = format!("{ROOT}/results/merge-simulation/figures.json");
+    let figures: Vec<serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut rows = vec![
+        ["shards", "blocks", "bytes a shard and block", "time of the merge", "peak memory"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for f in &figures {
+        assert_eq!(f["merged_is_exact"], true);
+        rows.push(vec![
+            f["shards"].to_string(),
+            f["blocks"].to_string(),
+            f["bytes_per_shard_and_block"].to_string(),
+            format!("{:.2} s", f["seconds"].as_f64().unwrap()),
+            format!("{} MiB", f["peak_mib"]),
+        ]);
+    }
+    format!(
+        "Simulated in one process, each shard with its part of a million events; the merged histogram is that of one shard with \
+         all events, bucket by bucket (`results/merge-simulation`).\n\n{}",
+        grid(&rows)
+    )
 }

@@ -27,6 +27,7 @@ const END: &str = "<!-- end of results -->\n";
 fn block(name: &str) -> String {
     match name {
         "answer" => answer::answer(),
+        "thousand" => answer::thousand(),
         "readme-ingest" => terminal("readme-ingest"),
         "gate-20us" => gates::gate(),
         "gate-simulation" => gates::simulation(),
