@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Result<u8> {
         let lobby = Lobby::open(args.listening.listen)?;
         lobby.ticket().write(&args.ticket)?;
         show.say(&format!(
-            "waiting for {} shards at {}: pushbench shard --coordinator {1} --ticket {2} --rank R --size {0}",
+            "waiting for {} shards at {}: pushbench shard --coordinator {1} --ticket {2} --rank 0 --size {0}; and so on for the other ranks",
             args.shards,
             lobby.address()?,
             args.ticket.display()
@@ -135,7 +135,7 @@ fn of_allocation() -> Result<usize> {
     let nodes = std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok());
     nodes.filter(|n| *n > 1).ok_or_else(|| {
         Error::usage(
-            "--on slurm: on how many nodes? Write --shards N, or run this in an allocation of two nodes or more (salloc --nodes N)".to_owned(),
+            "--on slurm: on how many nodes? Write --shards N, or run this in an allocation of two nodes or more".to_owned(),
         )
     })
 }

@@ -357,7 +357,7 @@ impl Worker<'_> {
         match endpoint.is_loopback() || allowed {
             true => Ok(()),
             false => Err(Error::usage(format!(
-                "{} would send events to {}, which is not this machine: add --allow-host {}, to pushbench run --on or to each pushbench shard",
+                "{} would send events to {}, which is not this machine: add --allow-host {} to the command of the run, or of each shard",
                 arm.label, endpoint.host, endpoint.host
             ))),
         }
