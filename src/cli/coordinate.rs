@@ -56,6 +56,12 @@ pub fn run(args: &Args) -> Result<u8> {
             args.shards
         )));
     }
+    args.run.check_elsewhere()?;
+    if !args.run.allow_hosts().is_empty() {
+        return Err(Error::usage(
+            "--allow-host: each shard has its own: write it behind pushbench shard".to_owned(),
+        ));
+    }
     let gather = |measured: &Measured<'_>, show: &mut Show| {
         let lobby = Lobby::open(args.listening.listen)?;
         lobby.ticket().write(&args.ticket)?;
@@ -106,9 +112,16 @@ pub(super) fn on_engine(
             )));
         }
     };
-    if listening.listen.ip().is_loopback() && *engine == Engine::Slurm {
+    args.check_elsewhere()?;
+    let here = |host: &String| {
+        let host = host.rsplit('@').next().unwrap_or_default();
+        host == "localhost" || host.starts_with("127.")
+    };
+    let all_here = matches!(engine, Engine::Ssh(hosts) if hosts.iter().all(here));
+    let own = listening.listen.ip();
+    if own.is_unspecified() || own.is_loopback() && !all_here {
         return Err(Error::usage(
-            "--on slurm: name the address of this machine that the nodes reach, as in --listen 192.168.1.7:0".to_owned(),
+            "--on: name the address of this machine that the others reach, as in --listen 192.168.1.7:0".to_owned(),
         ));
     }
     of_run::run_on(args, &mut |measured, show, run| {

@@ -50,6 +50,14 @@ pub fn run(args: &Args) -> Result<u8> {
         return Err(a_gate(&args.dir));
     }
     let stored = stored_run(&args.dir)?;
+    if !stored.header.machines.is_empty() {
+        return Err(Error::usage(format!(
+            "{} was made on {} machines, and one machine does not repeat it: run its command again: {}",
+            name(&args.dir),
+            stored.header.machines.len(),
+            shell_words::join(&stored.header.command)
+        )));
+    }
     for difference in completeness::differences(&stored) {
         error_line(&format!("RECORDS DIFFER in {}: {difference}", name(&args.dir)));
     }

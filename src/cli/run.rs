@@ -105,6 +105,21 @@ impl Args {
         Args { scenario: "ingest".to_owned(), seed: SEED, ..Args::default() }
     }
 
+    /// Refuses options that say something of one machine alone.
+    pub(super) fn check_elsewhere(&self) -> Result<()> {
+        if self.target.is_given() {
+            return Err(Error::usage(
+                "--webhook, --websocket and --command describe a server of this machine: describe it in pushbench.toml on the machine of the targets, with match, and write --arm",
+            ));
+        }
+        if self.cpus.is_some() {
+            return Err(Error::usage(
+                "--cpus: the machines of a run on several have all of their CPUs; a shard that is started by hand takes --cpus itself",
+            ));
+        }
+        Ok(())
+    }
+
     /// Hosts beside loopback to which events may go.
     pub(super) fn allow_hosts(&self) -> &[String] {
         &self.allow_host

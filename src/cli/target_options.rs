@@ -38,6 +38,11 @@ impl TargetOptions {
         Given::read(&urls, self.command.as_deref(), trust, allow_hosts)
     }
 
+    /// Whether one of them was typed.
+    pub fn is_given(&self) -> bool {
+        !self.words().is_empty()
+    }
+
     /// The options as they are typed.
     pub fn words(&self) -> Vec<String> {
         let all = [

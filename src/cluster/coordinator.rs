@@ -16,8 +16,8 @@ use pushbench_load::trial_group::{
     ExecutionContext, FinishedTrial, RemoteBlocks, TrialGroup, TrialObserver,
 };
 use pushbench_wire::link::{Link, LinkServer};
-use std::io::Read as _;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{ErrorKind, Read as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,6 +133,10 @@ impl Lobby {
     ) -> Result<Cluster> {
         let began = Instant::now();
         let mut joined: Vec<Option<Shard>> = (0..size).map(|_| None).collect();
+        let (sender, heard) = channel::<Heard>();
+        // Whoever connects is heard beside the others: one that is silent keeps nobody waiting.
+        let (introduced, introductions) = channel::<(SocketAddr, Introduction)>();
+        let server = Arc::new(self.server);
         while joined.iter().any(Option::is_none) {
             if interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
@@ -141,23 +145,32 @@ impl Lobby {
             if began.elapsed() > limit {
                 let missing: Vec<String> =
                     (0..size).filter(|r| joined[*r].is_none()).map(|r| r.to_string()).collect();
+                let address = self.listener.local_addr().map(|a| a.to_string()).unwrap_or_default();
                 return Err(Error::harness(format!(
-                    "after {} s {} of {size} shards have not joined: rank {}; see what they printed, and whether they reach {}",
+                    "after {} s {} of {size} shards have not joined: rank {}; see what they printed, whether the engine has started them, and whether they reach {address}",
                     limit.as_secs(),
                     missing.len(),
                     missing.join(", "),
-                    self.address()?
                 )));
             }
-            let Ok((socket, peer)) = self.listener.accept() else {
-                std::thread::sleep(STEP);
-                continue;
-            };
-            let welcomed = socket
-                .set_nonblocking(false)
-                .and_then(|()| self.server.accept(socket))
-                .map_err(|e| e.to_string())
-                .and_then(|link| self.welcome(link, &joined));
+            while let Ok((socket, peer)) = self.listener.accept() {
+                let (server, introduced) = (server.clone(), introduced.clone());
+                let hear = move || {
+                    let heard = introduction(&server, socket);
+                    let _joined_without_it = introduced.send((peer, heard));
+                };
+                let thread = std::thread::Builder::new().name("joining".to_owned()).spawn(hear);
+                thread.map_err(|e| Error::harness(format!("cannot start a thread: {e}")))?;
+            }
+            // One that has joined may be gone again, and be started anew.
+            while let Ok((rank, message, _)) = heard.try_recv() {
+                if message.is_none() && joined[rank].take().is_some() {
+                    say(&format!("rank {rank} is gone before the run has begun"));
+                }
+            }
+            let Ok((peer, introduction)) = introductions.recv_timeout(STEP) else { continue };
+            let welcomed =
+                introduction.and_then(|(link, join)| welcome(&self.ticket, link, join, &joined));
             match welcomed {
                 Ok((rank, shard)) => {
                     say(&format!(
@@ -165,82 +178,99 @@ impl Lobby {
                         shard.role.name(),
                         shard.machine.host
                     ));
+                    let (link, sender) = (shard.link.clone(), sender.clone());
+                    std::thread::Builder::new()
+                        .name(format!("rank-{rank}"))
+                        .spawn(move || listen(rank, &link, &sender))
+                        .map_err(|e| Error::harness(format!("cannot start a thread: {e}")))?;
                     joined[rank] = Some(shard);
                 }
                 Err(why) => say(&format!("{peer} was refused: {why}")),
             }
         }
         let shards: Vec<Shard> = joined.into_iter().flatten().collect();
-        let (sender, heard) = channel();
-        for (rank, shard) in shards.iter().enumerate() {
-            let (link, sender) = (shard.link.clone(), sender.clone());
-            std::thread::Builder::new()
-                .name(format!("rank-{rank}"))
-                .spawn(move || listen(rank, &link, &sender))
-                .map_err(|e| Error::harness(format!("cannot start a thread: {e}")))?;
-        }
         let clocks = Mutex::new(vec![(0, 0); shards.len()]);
         Ok(Cluster { shards, heard: Mutex::new(heard), clocks })
     }
+}
 
-    fn welcome(
-        &self,
-        link: Link,
-        joined: &[Option<Shard>],
-    ) -> std::result::Result<(usize, Shard), String> {
-        let frame = link.receive(Some(Duration::from_secs(5)));
-        let frame = frame.map_err(|e| e.to_string())?.ok_or("it closed the connection")?;
-        let join: Join =
-            serde_json::from_slice(&frame).map_err(|e| format!("it is no shard: {e}"))?;
-        let refused = self.objection(&join, joined);
-        if let Some(why) = refused {
-            let frame = serde_json::to_vec(&ToShard::Refused(why.clone())).unwrap_or_default();
-            let _already_gone = link.send(&frame);
-            return Err(why);
-        }
-        let cpus = join.machine.cpus.len().max(1);
-        let Join { rank, role, machine, .. } = join;
-        Ok((rank, Shard { role, machine, link: Arc::new(link), cpus }))
+/// What somebody who connected said first, or why nothing was understood.
+type Introduction = std::result::Result<(Link, Join), String>;
+
+fn introduction(server: &LinkServer, socket: TcpStream) -> Introduction {
+    let silent = |e: std::io::Error| match e.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => "it was silent".to_owned(),
+        _ => e.to_string(),
+    };
+    socket.set_nonblocking(false).map_err(silent)?;
+    let link = server.accept(socket).map_err(silent)?;
+    let frame = link.receive(Some(Duration::from_secs(5))).map_err(silent)?;
+    let frame = frame.ok_or("it closed the connection")?;
+    let join = serde_json::from_slice(&frame).map_err(|e| format!("it is no shard: {e}"))?;
+    Ok((link, join))
+}
+
+fn welcome(
+    ticket: &Ticket,
+    link: Link,
+    join: Join,
+    joined: &[Option<Shard>],
+) -> std::result::Result<(usize, Shard), String> {
+    if let Some(why) = objection(ticket, &join, joined) {
+        let frame = serde_json::to_vec(&ToShard::Refused(why.clone())).unwrap_or_default();
+        let _already_gone = link.send(&frame);
+        return Err(why);
     }
+    link.trust();
+    let cpus = join.machine.cpus.len().max(1);
+    let Join { rank, role, machine, .. } = join;
+    Ok((rank, Shard { role, machine, link: Arc::new(link), cpus }))
+}
 
-    /// Why a shard is not wanted.
-    fn objection(&self, join: &Join, joined: &[Option<Shard>]) -> Option<String> {
-        let (own, size) = (env!("CARGO_PKG_VERSION"), joined.len());
-        // In a time that does not depend on where it differs.
-        let expected = hex(&self.ticket.token);
-        let differs = expected.bytes().zip(join.token.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
-        if differs != 0 || expected.len() != join.token.len() {
-            return Some("its token is not that of this run".to_owned());
+/// Why a shard is not wanted.
+fn objection(ticket: &Ticket, join: &Join, joined: &[Option<Shard>]) -> Option<String> {
+    let (own, size) = (env!("CARGO_PKG_VERSION"), joined.len());
+    // In a time that does not depend on where it differs.
+    let expected = hex(&ticket.token);
+    let differs = expected.bytes().zip(join.token.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+    if differs != 0 || expected.len() != join.token.len() {
+        return Some("its token is not that of this run".to_owned());
+    }
+    if join.version != own {
+        return Some(format!(
+            "it is pushbench {}, and the coordinator is {own}: install the same version on all machines",
+            join.version
+        ));
+    }
+    if join.size != size {
+        return Some(format!(
+            "it counts {} shards, and the coordinator {size}: start as many as --shards says",
+            join.size
+        ));
+    }
+    if join.rank >= size {
+        return Some(format!(
+            "it has rank {}, and the last one of {size} is {}",
+            join.rank,
+            size - 1
+        ));
+    }
+    if joined[join.rank].is_some() {
+        return Some(format!(
+            "rank {} has joined already: give each shard a rank of its own",
+            join.rank
+        ));
+    }
+    let targets = joined.iter().flatten().filter(|shard| shard.role == Role::Target).count();
+    let drivers = joined.iter().flatten().filter(|shard| shard.role == Role::Driver).count();
+    match join.role {
+        Role::Target if targets > 0 => {
+            Some("there is a target already: write --role driver".to_owned())
         }
-        if join.version != own {
-            return Some(format!(
-                "it is pushbench {}, and the coordinator is {own}: install the same version on all machines",
-                join.version
-            ));
+        Role::Driver if drivers + 1 == size => {
+            Some("no rank is left for the target: write --role target".to_owned())
         }
-        if join.size != size {
-            return Some(format!(
-                "it counts {} shards, and the coordinator {size}: start as many as --shards says",
-                join.size
-            ));
-        }
-        if joined[join.rank].is_some() {
-            return Some(format!(
-                "rank {} has joined already: give each shard a rank of its own",
-                join.rank
-            ));
-        }
-        let targets = joined.iter().flatten().filter(|shard| shard.role == Role::Target).count();
-        let drivers = joined.iter().flatten().filter(|shard| shard.role == Role::Driver).count();
-        match join.role {
-            Role::Target if targets > 0 => {
-                Some("there is a target already: write --role driver".to_owned())
-            }
-            Role::Driver if drivers + 1 == size => {
-                Some("no rank is left for the target: write --role target".to_owned())
-            }
-            _ => None,
-        }
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::run;
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::scenario::Flow;
+use std::net::Ipv4Addr;
 
 /// Refuses what several machines cannot measure together. Starts nothing.
 pub fn check(request: &run::Request) -> Result<()> {
@@ -27,7 +28,7 @@ pub fn check(request: &run::Request) -> Result<()> {
         if scenario.flow != Flow::Ingest {
             return refused(
                 &format!("the flow {}", scenario.flow.name()),
-                "write a scenario whose flow is ingest, or run it without --on",
+                "write a scenario whose flow is ingest",
             );
         }
         if scenario.faults.any()
@@ -50,6 +51,8 @@ pub fn check(request: &run::Request) -> Result<()> {
                 "give it a command, so that the target's machine starts it",
             );
         }
+        // Whether it can be told an address; which one is known to its machine.
+        arm.manifest.clone().at_host(Ipv4Addr::LOCALHOST.into())?;
         if arm.manifest.match_left_out {
             return Err(Error::usage(format!(
                 "--arm {}: write match in its description: on several machines it is not found out",

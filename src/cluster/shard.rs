@@ -131,7 +131,11 @@ fn connect(request: &Request, interrupt: &AtomicBool) -> Result<Link> {
     let began = Instant::now();
     loop {
         match Link::connect(request.coordinator, request.ticket.fingerprint) {
-            Ok(link) => return Ok(link),
+            Ok(link) => {
+                // It has shown the certificate of the ticket.
+                link.trust();
+                return Ok(link);
+            }
             Err(e) if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::Other) => {
                 return Err(Error::usage(format!(
                     "{}: this is not the coordinator of the ticket: {e}",

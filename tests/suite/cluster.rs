@@ -292,6 +292,26 @@ fn shards_that_do_not_belong_are_refused_with_the_reason() {
     shards.into_iter().for_each(|shard| drop(ended(shard)));
 }
 
+/// Who connects and says nothing keeps nobody waiting; a shard that dies before the run begins may be started again.
+#[test]
+fn silent_peers_and_shards_that_start_again_do_not_stop_the_others() {
+    let bench = Bench::new();
+    let coordinator = Coordinator::start(&bench, 3, 2, &[]);
+    let silent: Vec<std::net::TcpStream> =
+        (0..50).map(|_| std::net::TcpStream::connect(&coordinator.address).unwrap()).collect();
+    let mut first = coordinator.shard(0).spawn().unwrap();
+    coordinator.until_it_says("rank 0 joined");
+    first.kill().unwrap();
+    drop(ended(first));
+    coordinator.until_it_says("rank 0 is gone before the run has begun");
+    let shards = coordinator.spawn(0..3);
+    let output = coordinator.end();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    shards.into_iter().for_each(|shard| assert_eq!(ended(shard).0, Some(0)));
+    drop(silent);
+    bench.run(&["reproduce", "run"]).fails(64, &["3 machines"]);
+}
+
 #[test]
 fn who_is_missing_is_named() {
     let bench = Bench::new();
@@ -314,6 +334,10 @@ fn what_several_machines_cannot_measure_is_refused_before_anyone_joins() {
         (vec!["ingest", "--arm", "webhook+tls@builtin"], vec!["+tls"]),
         (vec!["ingest", "--set", "faults.refuse=1%"], vec!["[faults]"]),
         (vec!["ingest", "--shards", "1"], vec!["--shards 1", "2 or more"]),
+        (vec!["ingest", "--arm", "webhook@flask"], vec!["flask", "take no address"]),
+        (vec!["ingest", "--cpus", "driver=1,target=0"], vec!["--cpus"]),
+        (vec!["ingest", "--allow-host", "a"], vec!["--allow-host"]),
+        (vec!["ingest", "--webhook", "http://127.0.0.1:1/"], vec!["pushbench.toml"]),
     ] {
         let mut all = vec!["coordinate"];
         all.extend(&args);
@@ -327,6 +351,9 @@ fn what_several_machines_cannot_measure_is_refused_before_anyone_joins() {
     bench.run(&["run", "--listen", "127.0.0.1:7"]).fails(64, &["--on slurm"]);
     bench.run(&["run", "--on", "kubernetes"]).fails(64, &["slurm, or ssh:HOST,HOST"]);
     bench.run(&["run", "--on", "slurm", "--shards", "3"]).fails(64, &["--listen"]);
+    bench.run(&["run", "--on", "ssh:a,b"]).fails(64, &["--listen"]);
+    let nowhere = ["run", "--on", "ssh:a,b", "--listen", "0.0.0.0:0"];
+    bench.run(&nowhere).fails(64, &["--listen"]);
     bench.run(&["shard", "--coordinator", "127.0.0.1:1"]).fails(64, &["--rank R --size N"]);
     let no_ticket = ["shard", "--coordinator", "127.0.0.1:1", "--rank", "0", "--size", "2"];
     bench.run(&no_ticket).fails(64, &["PUSHBENCH_TICKET", "--ticket FILE"]);

@@ -140,6 +140,8 @@ pub(crate) fn trust(point: &Point) -> String {
     add("machine stalls p99", time(t.hiccup_p99_ns));
     add("steal", t.steal.map(|s| format!("{:.1} %", s * 100.0)));
     let origin = point.design.machines.iter().map(|machine| machine.clock_uncertainty_ns).max();
+    // Without a valid trial it is not known.
+    let origin = origin.filter(|ns| *ns > 0);
     add("common origin within ±", time(origin));
     let shared = &t.shared_cpus;
     add(

@@ -157,8 +157,16 @@ impl Manifest {
         let words = self.command.iter().flatten().chain(self.env.iter().map(|(_, value)| value));
         let told = words.into_iter().any(|word| word.contains(placeholder));
         if !told || !self.url.contains(placeholder) {
+            let own = match self.files {
+                Files::Shipped(_) => format!(
+                    "the shipped targets take no address: use builtin, or a target of your own with {HOST}"
+                ),
+                _ => format!(
+                    "write {HOST} in command and url, which stands for the address on which it has to listen"
+                ),
+            };
             return Err(Error::usage(format!(
-                "target {}: it listens where only its own machine reaches it: write {HOST} in command and url, which stands for the address on which it has to listen",
+                "target {}: it listens where only its own machine reaches it: {own}",
                 self.name
             )));
         }

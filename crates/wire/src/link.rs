@@ -17,11 +17,14 @@ use sha2::{Digest as _, Sha256};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A frame is no longer than this: the record of a trial with its histograms is below a megabyte.
 const LONGEST: usize = 256 << 20;
+/// … and one of a peer that has not shown who it is.
+const FIRST: usize = 64 << 10;
 /// A handshake that takes longer has failed.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A machine that has not answered for this long is asked whether it is still there, three times.
@@ -77,6 +80,8 @@ pub struct Link {
     writing: Mutex<()>,
     /// Bytes that were read and are no whole frame yet.
     received: Mutex<Vec<u8>>,
+    /// The longest frame that is taken.
+    longest: AtomicUsize,
 }
 
 impl Link {
@@ -119,7 +124,13 @@ impl Link {
             tls: Mutex::new(tls),
             writing: Mutex::new(()),
             received: Mutex::new(received),
+            longest: AtomicUsize::new(FIRST),
         })
+    }
+
+    /// From now on long frames are taken, too: the other end has shown who it is.
+    pub fn trust(&self) {
+        self.longest.store(LONGEST, Ordering::Relaxed);
     }
 
     /// The addresses of this end and of the other one.
@@ -159,7 +170,7 @@ impl Link {
         let mut received = lock(&self.received);
         let mut raw = [0; 16 << 10];
         loop {
-            if let Some(frame) = next_frame(&mut received)? {
+            if let Some(frame) = next_frame(&mut received, self.longest.load(Ordering::Relaxed))? {
                 return Ok(Some(frame));
             }
             let read = match (&self.socket).read(&mut raw) {
@@ -197,10 +208,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Takes the first frame away, if it is whole.
-fn next_frame(received: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+fn next_frame(received: &mut Vec<u8>, longest: usize) -> io::Result<Option<Vec<u8>>> {
     let Some(head) = received.first_chunk::<HEAD>() else { return Ok(None) };
     let length = u32::from_be_bytes(*head) as usize;
-    if length > LONGEST {
+    if length > longest {
         return Err(io::Error::other(format!("a frame of {length} bytes is too long")));
     }
     if received.len() < HEAD + length {
@@ -274,6 +285,8 @@ mod tests {
     #[test]
     fn frames_arrive_whole_in_both_directions_at_once() {
         let (a, b) = pair();
+        a.trust();
+        b.trust();
         let (a, b) = (Arc::new(a), Arc::new(b));
         let frames = |salt: u8| -> Vec<Vec<u8>> {
             [0, 1, 5, 70_000, 3_000_000].iter().map(|n| vec![salt; *n]).collect()
@@ -341,6 +354,8 @@ mod tests {
     #[test]
     fn a_length_beyond_the_limit_is_refused() {
         let mut received = vec![0xff, 0xff, 0xff, 0xff, 1];
-        assert!(next_frame(&mut received).is_err());
+        assert!(next_frame(&mut received, LONGEST).is_err());
+        let mut received = (FIRST as u32 + 1).to_be_bytes().to_vec();
+        assert!(next_frame(&mut received, FIRST).is_err(), "a peer that has not shown who it is");
     }
 }
