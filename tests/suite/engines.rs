@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const HUB: &str = "10.77.0.254:0";
 /// The host of the targets.
 const TARGET: &str = "10.77.0.3";
+/// Slurm kills tasks 30 s after it has asked them to end.
+const LEFT: Duration = Duration::from_secs(60);
 const RUN: [&str; 15] = [
     "run",
     "ingest",
@@ -58,6 +60,33 @@ impl Hosts<'_> {
         let mut command = self.bench.command(&self.script);
         command.args(["exec", &self.dir, "--"]).args(words);
         command
+    }
+
+    /// A script on one host, which sees no other host's processes; what it prints.
+    fn on(&self, node: usize, script: &str) -> String {
+        let slurm = self.script.ends_with("slurm");
+        let mut command = match slurm {
+            true => {
+                let mut command = self.bench.command(&self.script);
+                command.args([
+                    "run",
+                    &self.dir,
+                    "--",
+                    "-N1",
+                    "-w",
+                    &format!("n{node}"),
+                    "sh",
+                    "-c",
+                ]);
+                command
+            }
+            false => {
+                let config = format!("{}/ssh_config", self.dir);
+                self.at_hub(&["ssh", "-F", &config, &format!("node{node}")])
+            }
+        };
+        let output = command.arg(script).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn run(&self, words: &[&str]) -> Ended {
@@ -124,19 +153,22 @@ fn kills_a_shard(bench: &Bench, hosts: &Hosts<'_>, engine: &[&str]) {
         assert!(began.elapsed() < Duration::from_secs(90), "no block");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let killed =
-        hosts.run(&["sh", "-c", "pkill -KILL -f -o 'pushbench shard --coordinator 10.77'"]);
-    assert_eq!(killed.code, Some(0), "{}", killed.err);
+    hosts.on(0, "pkill -KILL -f '^[^ ]*pushbench shard'");
     let end = ended(child.wait_with_output().unwrap());
     assert_eq!(end.code, Some(3), "{}", end.err);
     assert!(end.err.contains("is gone; its block is void"), "{}", end.err);
     let report = bench.run(&["report", &out]);
     assert!(report.out.contains("3 machines"), "{}\n{}", report.out, report.err);
     // Neither a shard nor a target is left on any host.
-    let left = || hosts.run(&["pgrep", "-f", "pushbench (shard|serve|__keep)"]);
+    let list = "pgrep -a -f '^[^ ]*pushbench (shard|serve|__keep)' || true";
+    let left = || (0..3).map(|node| hosts.on(node, list)).collect::<String>();
     let began = Instant::now();
-    while left().code == Some(0) {
-        assert!(began.elapsed() < Duration::from_secs(30), "left: {}", left().out);
+    loop {
+        let left = left();
+        if left.trim().is_empty() {
+            return;
+        }
+        assert!(began.elapsed() < LEFT, "left: {left}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
