@@ -2,7 +2,7 @@
 
 use crate::cli::progress::Show;
 use crate::cli::run::{self as of_run, Measured};
-use crate::cluster::coordinator::{Cluster, Lobby};
+use crate::cluster::coordinator::{Cluster, Rendezvous};
 use crate::cluster::engine::{Engine, SSH, Start};
 use crate::cluster::{self};
 use crate::run::Progress as _;
@@ -63,16 +63,22 @@ pub fn run(args: &Args) -> Result<u8> {
         ));
     }
     let gather = |measured: &Measured<'_>, show: &mut Show| {
-        let lobby = Lobby::open(args.listening.listen)?;
-        lobby.ticket().write(&args.ticket)?;
+        let rendezvous = Rendezvous::open(args.listening.listen)?;
+        rendezvous.ticket().write(&args.ticket)?;
         show.say(&format!(
             "waiting for {} shards at {}: pushbench shard --coordinator {1} --ticket {2} --rank 0 --size {0}; and so on for the other ranks",
             args.shards,
-            lobby.address()?,
+            rendezvous.address()?,
             args.ticket.display()
         ));
-        let joined =
-            gathered(lobby, args.shards, &args.listening, measured.interrupt, &mut || Ok(()), show);
+        let joined = gathered(
+            rendezvous,
+            args.shards,
+            &args.listening,
+            measured.interrupt,
+            &mut || Ok(()),
+            show,
+        );
         // It is of no use any more.
         let _removed_already = std::fs::remove_file(&args.ticket);
         joined
@@ -126,19 +132,25 @@ pub(super) fn on_engine(
     }
     of_run::run_on(args, &mut |measured, show, run| {
         cluster::check(measured.request)?;
-        let lobby = Lobby::open(listening.listen)?;
+        let rendezvous = Rendezvous::open(listening.listen)?;
         let own = std::env::current_exe()
             .map_err(|e| Error::harness(format!("cannot find this program: {e}")))?;
         let mut started = engine.start(&Start {
-            coordinator: lobby.address()?,
-            ticket: lobby.ticket(),
+            coordinator: rendezvous.address()?,
+            ticket: rendezvous.ticket(),
             size,
             allow_hosts: args.allow_hosts(),
             program: program.clone().unwrap_or(own),
             ssh: ssh.as_ref().map_or_else(|| vec![SSH.to_owned()], |words| words.0.clone()),
         })?;
-        let cluster =
-            gathered(lobby, size, listening, measured.interrupt, &mut || started.check(), show)?;
+        let cluster = gathered(
+            rendezvous,
+            size,
+            listening,
+            measured.interrupt,
+            &mut || started.check(),
+            show,
+        )?;
         planned(&cluster, measured, show, run)
     })
 }
@@ -154,14 +166,14 @@ fn of_allocation() -> Result<usize> {
 }
 
 fn gathered(
-    lobby: Lobby,
+    rendezvous: Rendezvous,
     size: usize,
     listening: &Listening,
     interrupt: &AtomicBool,
     alive: &mut dyn FnMut() -> Result<()>,
     show: &mut Show,
 ) -> Result<Cluster> {
-    lobby.gather(size, listening.join_within, interrupt, alive, &mut |line| show.say(line))
+    rendezvous.gather(size, listening.join_within, interrupt, alive, &mut |line| show.say(line))
 }
 
 fn planned(

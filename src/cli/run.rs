@@ -192,7 +192,12 @@ pub struct Elsewhere {
 pub struct Words(pub Vec<String>);
 
 fn words(text: &str) -> std::result::Result<Words, String> {
-    shell_words::split(text).map(Words).map_err(|e| e.to_string())
+    let words = shell_words::split(text).map_err(|e| e.to_string())?;
+    if words.is_empty() {
+        Err("write a command, such as ssh -F FILE".to_owned())
+    } else {
+        Ok(Words(words))
+    }
 }
 
 /// `pushbench run`

@@ -34,8 +34,8 @@ const LEAD_ROUND_TRIPS: u64 = 8;
 /// A shard that is told to stop has stopped after this, or is not waited for.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-/// Waits for shards.
-pub struct Lobby {
+/// Where shards join: the coordinator's address, certificate and ticket.
+pub struct Rendezvous {
     listener: TcpListener,
     server: LinkServer,
     ticket: Ticket,
@@ -85,16 +85,14 @@ type Heard = (usize, Option<FromShard>, u64);
 pub struct Cluster {
     shards: Vec<Shard>,
     heard: Mutex<Receiver<Heard>>,
-    /// Offset of each shard's clock to this one, and how uncertain it is, ns.
-    clocks: Mutex<Vec<(i64, u64)>>,
 }
 
-impl Lobby {
+impl Rendezvous {
     /// Listens there, with a certificate and a token of its own.
     ///
     /// # Errors
     /// The address cannot be used.
-    pub fn open(address: SocketAddr) -> Result<Lobby> {
+    pub fn open(address: SocketAddr) -> Result<Rendezvous> {
         let cannot = |e: std::io::Error| {
             Error::usage(format!(
                 "--listen {address}: {e}; name an address of this machine, as in --listen 192.168.1.7:0"
@@ -108,7 +106,7 @@ impl Lobby {
             .and_then(|mut source| source.read_exact(&mut token))
             .map_err(|e| Error::harness(format!("no random numbers: {e}")))?;
         let ticket = Ticket { fingerprint: server.fingerprint(), token };
-        Ok(Lobby { listener, server, ticket })
+        Ok(Rendezvous { listener, server, ticket })
     }
 
     /// What shards need.
@@ -189,8 +187,7 @@ impl Lobby {
             }
         }
         let shards: Vec<Shard> = joined.into_iter().flatten().collect();
-        let clocks = Mutex::new(vec![(0, 0); shards.len()]);
-        Ok(Cluster { shards, heard: Mutex::new(heard), clocks })
+        Ok(Cluster { shards, heard: Mutex::new(heard) })
     }
 }
 
@@ -328,7 +325,8 @@ impl Cluster {
         ))
     }
 
-    /// The next message of any shard; an error where one is gone or has failed, or the user wants to stop.
+    /// The next message of any shard; an error where one is gone or has failed, where none comes in time, or where the user
+    /// wants to stop.
     fn hear(&self, wait: &Wait<'_>, tick: &mut dyn FnMut()) -> Result<(usize, FromShard, u64)> {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -401,7 +399,7 @@ impl Cluster {
     }
 
     /// Asks for the time of every shard: offset, and half of the shortest round trip (Cristian 1989).
-    fn set_clocks(&self, interrupt: &AtomicBool) -> Result<Vec<(i64, u64)>> {
+    fn clock_offsets(&self, interrupt: &AtomicBool) -> Result<Vec<(i64, u64)>> {
         let mut clocks = Vec::new();
         for rank in 0..self.shards.len() {
             let mut best: Option<(i64, u64)> = None;
@@ -426,7 +424,6 @@ impl Cluster {
             }
             clocks.extend(best);
         }
-        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = clocks.clone();
         Ok(clocks)
     }
 
@@ -465,7 +462,7 @@ impl Cluster {
                 waiting.retain(|other| *other != rank);
             }
         }
-        let clocks = self.set_clocks(interrupt)?;
+        let clocks = self.clock_offsets(interrupt)?;
         let slowest = clocks.iter().map(|(_, half)| half * 2).max().unwrap_or(0);
         let origin = clock::now() + LEAD_NS + LEAD_ROUND_TRIPS * slowest;
         let theirs = |rank: usize| origin.saturating_add_signed(clocks[rank].0);

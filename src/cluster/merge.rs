@@ -7,6 +7,7 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::interval::{Interval, IntervalCounts};
 use pushbench_core::record::trial::{DriverUsage, MachineTrial, Trial};
+use pushbench_core::units::nanos_text;
 use pushbench_load::assemble::drained;
 use pushbench_load::target_side::TargetRecord;
 use pushbench_load::trial_group::{FinishedTrial, TrialGroup};
@@ -36,6 +37,7 @@ pub fn merged(
             .zip(&parts)
             .map(|(rank, part)| of_driver(*rank, part, clocks[*rank]))
             .collect();
+        let (mut trial, seconds) = merged_trials(parts)?;
         machines.push(MachineTrial {
             rank: target,
             due: None,
@@ -46,10 +48,9 @@ pub fn merged(
             clock_offset_ns: clocks[target].0,
             clock_uncertainty_ns: clocks[target].1,
             margin_ns: None,
-            invalid: Vec::new(),
+            invalid: stopped(&trial, observed.pause_ns),
         });
         machines.sort_by_key(|machine| machine.rank);
-        let (mut trial, seconds) = merged_trials(parts)?;
         trial.started = observed.started.clone();
         trial.target = observed.usage[i];
         trial.in_force = observed.in_force[i].take();
@@ -59,6 +60,17 @@ pub fn merged(
         all.push(FinishedTrial { trial, ended, seconds });
     }
     Ok(all)
+}
+
+/// Whether the machine of the targets did not run for so long that a driver's trial would be void.
+fn stopped(trial: &Trial, pause_ns: u64) -> Vec<String> {
+    let mut alone = trial.clone();
+    alone.driver.pause_ns = Some(pause_ns);
+    let paused = alone.paused_ns();
+    paused
+        .map(|ns| format!("its machine did not run for {}", nanos_text(ns as f64)))
+        .into_iter()
+        .collect()
 }
 
 /// What one driver contributed, judged by itself.
@@ -189,6 +201,14 @@ mod tests {
             assert_eq!(merged.time_line[0].due, alone.trial.time_line[0].due);
             assert_eq!(merged.time_line[0].p99, alone.trial.time_line[0].p99);
         }
+    }
+
+    /// A pause of the machine of the targets voids the trial as one of a driver does.
+    #[test]
+    fn a_target_machine_that_stood_still_is_not_valid() {
+        let (whole, _) = sample_of(1_000.0);
+        assert!(stopped(&whole, 1_000_000).is_empty());
+        assert_eq!(stopped(&whole, whole.wall_ns).len(), 1);
     }
 
     /// A thousand machines in one process. Writes `results/merge-simulation/figures.json`:

@@ -2,7 +2,7 @@
 
 use crate::run;
 use crate::scorecard::{CUTOFF, Request};
-use pushbench_analysis::scorecard::same_machine;
+use pushbench_analysis::scorecard::same_plan;
 use pushbench_core::reach::{PATHS, Reach};
 use pushbench_core::record::run::{RunHeader, StoredRun};
 use pushbench_host::input;
@@ -31,7 +31,7 @@ impl Request {
             let file = dir.join("run.json");
             let text = input::text(&file, input::GENERATED).ok()?;
             let header = RunHeader::read(&file, &text).ok()?;
-            let differs = same_machine(planned, &header)?;
+            let differs = same_plan(planned, &header)?;
             (asked || differs.is_empty()).then_some((dir, header.started, differs))
         });
         let (dir, _, differs) = found.max_by(|a, b| a.1.cmp(&b.1))?;

@@ -165,7 +165,7 @@ fn compared(
     metric: &str,
     called: &str,
     roles: [Role; 2],
-    favours: Role,
+    favours: Option<Role>,
 ) -> Answer {
     let m = measurement(record, of).map_err(|(_, why)| (called.to_owned(), why))?;
     let same = |c: &&Compared| c.metric == metric && c.roles == roles;
@@ -188,7 +188,8 @@ fn compared(
             format!("{} [{low:.2}, {high:.2}]", units::ratio(estimate))
         }
     };
-    let claim = stance(found, roles, favours, &arms[1][0]);
+    let claim =
+        favours.map_or(Stance::NoClaim, |favours| stance(found, roles, favours, &arms[1][0]));
     let bounded = found.verdict == "inconclusive" && claim != Stance::TooSmall;
     let why = found.why.clone().filter(|_| bounded).map(|why| {
         // It speaks of the ratio, also where the difference is shown.

@@ -108,11 +108,11 @@ pub fn of_matrix(matrix: &Matrix, roles: &BTreeMap<Role, String>) -> Vec<Passage
 
 /// In what a stored run differs from one that is planned: machine, CPUs, version; `None` where it measured something
 /// else. Blocks, seed and lengths belong to what was measured.
-pub fn same_machine(planned: &RunHeader, stored: &RunHeader) -> Option<Vec<String>> {
+pub fn same_plan(planned: &RunHeader, stored: &RunHeader) -> Option<Vec<String>> {
     let points = |run: &RunHeader| -> Vec<_> {
         run.points.iter().map(|p| (p.scenario.clone(), p.arms.clone())).collect()
     };
-    let same = stored.complete && points(planned) == points(stored);
+    let same = stored.complete && planned.seed == stored.seed && points(planned) == points(stored);
     same.then(|| {
         let all = crate::compare::machine::differences(planned, stored);
         all.iter().map(ToString::to_string).collect()

@@ -8,7 +8,7 @@ mod questions;
 mod tests;
 
 pub use judge::judge;
-pub use measured::{of_capacity, of_matrix, of_run, same_machine};
+pub use measured::{of_capacity, of_matrix, of_run, same_plan};
 pub use questions::metrics;
 
 use crate::advice::Duties;

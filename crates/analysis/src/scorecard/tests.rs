@@ -221,17 +221,20 @@ fn a_run_counts_as_the_same_only_with_the_same_plan_and_names_another_machine() 
     let run = sample::ratios(0.8, 0.5).header;
     let mut planned = run.clone();
     planned.complete = false;
-    assert_eq!(same_machine(&planned, &run), Some(Vec::new()));
+    assert_eq!(same_plan(&planned, &run), Some(Vec::new()));
     let mut other = run.clone();
     other.environment.insert("cpu".to_owned(), "another".to_owned());
-    let differs = same_machine(&planned, &other).unwrap();
+    let differs = same_plan(&planned, &other).unwrap();
     assert!(differs.iter().any(|d| d.contains("another")), "{differs:?}");
     let mut unfinished = run.clone();
     unfinished.complete = false;
-    assert_eq!(same_machine(&planned, &unfinished), None);
+    assert_eq!(same_plan(&planned, &unfinished), None);
+    let mut reseeded = run.clone();
+    reseeded.seed += 1;
+    assert_eq!(same_plan(&planned, &reseeded), None);
     let mut faster = run;
     faster.points[0].scenario.load.rate = Some(1.0);
-    assert_eq!(same_machine(&planned, &faster), None);
+    assert_eq!(same_plan(&planned, &faster), None);
 }
 
 proptest! {
