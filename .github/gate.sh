@@ -4,6 +4,8 @@
 #
 #   BASE=main BUILD='cargo build --release' COMMAND='./target/release/server --port {port}' .github/gate.sh
 set -euo pipefail
+# shellcheck source=.github/no_verdict.sh
+source "$(dirname "$0")/no_verdict.sh"
 
 : "${BASE:?name the revision to compare with (input base)}"
 : "${COMMAND:?say how the server is started, with {port\} in it (input command)}"
@@ -14,13 +16,6 @@ on_inconclusive="${ON_INCONCLUSIVE:-warn}"
 conclude() { # VERDICT CODE
   if [ -n "${GITHUB_OUTPUT:-}" ]; then echo "verdict=$1" >> "$GITHUB_OUTPUT"; fi
   exit "$2"
-}
-
-no_verdict() { # LEVEL MESSAGE
-  echo "::$1 title=pushbench gate::$2"
-  if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
-    printf '### pushbench gate\n\n**No verdict: %s**\n' "$2" >> "$GITHUB_STEP_SUMMARY"
-  fi
 }
 
 broken() { # CODE MESSAGE

@@ -184,6 +184,7 @@ async fn trial<C: Client>(
     match source {
         Source::Open => put(&queue, &ledger, &mut pacer, events).await,
         Source::Closed { .. } => queue.run(true),
+        Source::Elsewhere => unreachable!("another machine sends"),
     }
     carried.await.unwrap().unwrap();
     let counted = COUNTED.take().unwrap();

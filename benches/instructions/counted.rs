@@ -1,6 +1,6 @@
 //! The functions that run for each event.
 
-use crate::setting::{ARRIVALS, EVENT_BYTES, connect_config, ledger, load};
+use crate::setting::{ARRIVALS, EVENT_BYTES, connect_config, ledger, ledger_of_shard, load};
 use pushbench_core::event::{Matched, Template, acknowledgement};
 use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::record::histogram::Hist;
@@ -53,14 +53,20 @@ pub const PLAIN: &str = "websocket: an event written, its answer read";
 /// The same number of bytes.
 pub const WITH_MESSAGES: &str = "websocket: the same with hello and wrap";
 
+/// What one shard of a schedule does for an event …
+pub const ALONE: &str = "record: an event through feed, window, ledger";
+/// … and one of three, on three machines.
+pub const OF_SEVERAL: &str = "record: the same, one shard of three";
+
 /// All of them.
-pub const FUNCTIONS: [Function; 16] = [
+pub const FUNCTIONS: [Function; 17] = [
     of("schedule: next of constant", MANY, |n| schedule(0, n)),
     of("schedule: next of poisson", MANY, |n| schedule(1, n)),
     of("schedule: next of ramp", MANY, |n| schedule(2, n)),
     of("record: a value in a histogram", MANY, histogram),
     of("record: an event in the ledger", MANY, event_in_ledger),
-    of("record: an event through feed, window, ledger", MANY, event_through_window),
+    of(ALONE, MANY, |n| event_through_window(n, (0, 1))),
+    of(OF_SEVERAL, MANY, |n| event_through_window(n, (1, 3))),
     of("event: made", MANY, made),
     of("event: answer matched by id", MANY, matched),
     of("event: answer matched by structure", MANY, matched_by_structure),
@@ -135,21 +141,21 @@ fn event_in_ledger(calls: u64) {
 }
 
 /// All that happens to an event beside its bytes.
-fn event_through_window(calls: u64) {
-    let ledger = ledger(false);
+fn event_through_window(calls: u64, (shard, of): (u64, u64)) {
+    let ledger = ledger_of_shard(false, (shard, of));
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     let queue = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
     let feed = queue.feed(0);
     let mut window = Window::new(&connect_config(&ledger, nowhere, Lifetime::Unlimited));
     let (read_times, cx) = (ReadTimes::default(), Context::from_waker(Waker::noop()));
     let answers: Vec<String> =
-        (0..2 * calls).map(|index| acknowledgement(&format!("{index:016x}"))).collect();
-    let mut index = 0;
+        (0..2 * calls).map(|n| acknowledgement(&format!("{:016x}", shard + n * of))).collect();
+    let mut n = 0;
     repeated(calls, || {
-        queue.put(index, clock::now(), index);
+        queue.put(shard + n * of, clock::now(), n);
         assert!(window.take(&feed, &cx).is_ready(), "the event must be there");
-        window.answer(answers[index as usize].as_bytes(), &read_times);
-        index += 1;
+        window.answer(answers[n as usize].as_bytes(), &read_times);
+        n += 1;
     });
     assert_eq!(ledger.open_count(), 0, "the bench must do what it says");
 }

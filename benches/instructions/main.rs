@@ -15,13 +15,15 @@ mod setting;
 mod valgrind;
 
 use baseline::{ALLOWED, Baseline, Verdict};
-use counted::{FUNCTIONS, PLAIN, WITH_MESSAGES};
+use counted::{ALONE, FUNCTIONS, OF_SEVERAL, PLAIN, WITH_MESSAGES};
 use std::process::ExitCode;
 
 /// Counts one function: what the process under valgrind is asked for.
 const COUNT: &str = "--count";
 /// What hello, wrap and answer may add to an event of the same bytes.
 const MESSAGES_ALLOWED: f64 = 0.03;
+/// What an event may take more in a run on several machines.
+const SHARDS_ALLOWED: f64 = 0.01;
 /// Makes the baseline again.
 const WRITE: &str = "--write";
 
@@ -78,6 +80,16 @@ fn compare() -> Result<bool, String> {
     let added = now.per_call[WITH_MESSAGES] / now.per_call[PLAIN] - 1.0;
     println!("hello and wrap add {:.1} % (limit {:.0} %)", added * 100.0, MESSAGES_ALLOWED * 100.0);
     if added > MESSAGES_ALLOWED {
+        return Ok(false);
+    }
+    // Of an event that is written and answered: the rest of it does not know of other shards.
+    let sharded = (now.per_call[OF_SEVERAL] - now.per_call[ALONE]) / now.per_call[PLAIN];
+    println!(
+        "one shard of several adds {:.2} % (limit {:.0} %)",
+        sharded * 100.0,
+        SHARDS_ALLOWED * 100.0
+    );
+    if sharded > SHARDS_ALLOWED {
         return Ok(false);
     }
     if more.is_empty() {

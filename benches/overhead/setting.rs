@@ -36,11 +36,16 @@ pub fn load(arrivals: Arrivals) -> Load {
 }
 
 pub fn ledger(closed_loop: bool) -> Rc<Ledger> {
+    ledger_of_shard(closed_loop, (0, 1))
+}
+
+/// The same of one shard of several: its number, and how many there are.
+pub fn ledger_of_shard(closed_loop: bool, (shard, of): (u64, u64)) -> Rc<Ledger> {
     let rules = LedgerRules {
         origin: clock::now(),
         timeout: 60_000_000_000,
-        shard: 0,
-        of: 1,
+        shard,
+        of,
         wall_length: 10_000_000_000,
         warmup: 0,
         window: 10_000_000_000,

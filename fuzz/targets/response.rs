@@ -8,6 +8,7 @@ use pushbench_wire::webhook::response::{ResponseError, ResponseParser, headers};
 
 #[path = "../../crates/wire/src/webhook/reference.rs"]
 mod reference;
+mod verify;
 
 /// Status, body, bytes used, and whether another may follow.
 type Read = Result<(u16, Vec<u8>, usize, bool), ResponseError>;
@@ -38,7 +39,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let ours = whole.ok();
     let driver = ours.clone().map(|(status, body, _, keep)| (status, body, !keep));
-    assert_eq!(driver, pushbench::verify::read_response(bytes), "as the first look reads it");
+    assert_eq!(driver, verify::read_response(bytes), "as the first look reads it");
     let ours = ours.map(|(status, body, ..)| (status, body));
     assert_eq!(ours, reference::hyper_response(bytes), "as hyper reads it");
 });

@@ -29,6 +29,8 @@ const WARMUP: Duration = Duration::from_millis(300);
 const START: Duration = Duration::from_millis(900);
 /// Bounds of the measured part of a trial.
 const LENGTH: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
+/// How long measuring takes where nothing else is asked for.
+pub const USUAL: Duration = Duration::from_secs(180);
 /// With fewer events a trial has nothing to say.
 const FEWEST_EVENTS: f64 = 3.0;
 /// Bounds of a run's receivers and of its deliveries or events a second: of fewer there is no p99 in the time.
@@ -47,8 +49,8 @@ pub fn shipped() -> Result<Evidence> {
 pub struct Measurement {
     /// The workload.
     pub workload: Workload,
-    /// It takes at most this long.
-    pub at_most: Duration,
+    /// It takes at most this long; `None`: as long as it usually takes, or as its fewest events take.
+    pub at_most: Option<Duration>,
     /// CPUs.
     pub placement: Placement,
     /// Seed of the schedules.
@@ -67,15 +69,15 @@ impl Measurement {
             return Ok(None);
         }
         let (scenario, load) = self.load();
-        let each = self.at_most / ((BLOCKS + 1) * transports.len() as u32);
-        let length = each.saturating_sub(WARMUP + START);
+        let trials = (BLOCKS + 1) * transports.len() as u32;
         // A few events at least.
         let rate = load.iter().find(|(key, _)| *key == "load.rate");
         let rate = rate.and_then(|(_, rate)| rate.parse::<f64>().ok()).unwrap_or(1.0);
         let few = Duration::from_secs_f64((FEWEST_EVENTS / rate).clamp(0.0, 3600.0));
         let [shortest, longest] = LENGTH.map(|bound| bound.max(few));
-        if length < shortest {
-            let needed = (shortest + WARMUP + START) * (BLOCKS + 1) * transports.len() as u32;
+        let needed = (shortest + WARMUP + START) * trials;
+        let at_most = self.at_most.unwrap_or(needed.max(USUAL));
+        if at_most < needed {
             return Err(Error::usage(format!(
                 "--at-most: measuring {} transports takes {:.0} s: write --at-most {:.0}s, or --no-measure",
                 transports.len(),
@@ -83,6 +85,7 @@ impl Measurement {
                 needed.as_secs_f64().ceil()
             )));
         }
+        let length = (at_most / trials).saturating_sub(WARMUP + START);
         let common = [
             ("payload.bytes", self.workload.payload_bytes.clamp(64, 1 << 20).to_string()),
             ("load.duration", format!("{}ms", length.min(longest).as_millis())),
@@ -151,5 +154,32 @@ impl Measurement {
         }
         let stored = results_store::read(&request.out)?;
         Ok(evidence::of_run(&self.out.display().to_string(), &stored, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_shipped_workload_can_be_measured_without_an_option() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads");
+        let (mut files, mut measured) = (0, 0);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let measurement = Measurement {
+                workload: Workload::parse(&path.display().to_string(), &text).unwrap(),
+                at_most: None,
+                placement: Placement::automatic(),
+                seed: 1,
+                out: PathBuf::from("unused"),
+                command: Vec::new(),
+            };
+            files += 1;
+            measured += usize::from(measurement.request(&shipped().unwrap()).unwrap().is_some());
+        }
+        assert!(files >= 10 && measured > files / 2, "{measured} of {files}");
     }
 }

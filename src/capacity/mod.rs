@@ -5,13 +5,15 @@ mod window;
 pub use window::Evidence;
 
 use crate::run::arms::Arm;
-use crate::run::{self, Progress};
+use crate::run::{self, PlanOutline, Progress};
 use pushbench_analysis::capacity::search::{CONFIDENCE, Next, Search, half_width};
 use pushbench_analysis::capacity::window::{outcome, unmeasured};
 use pushbench_analysis::capacity::{add, search_of};
 use pushbench_core::capacity::{CapacityRecord, Dimension, SCHEMA};
 use pushbench_core::error::{Error, Result};
-use pushbench_core::scenario::{Arrivals, Override, Payload, Question, Scenario, keys, objective};
+use pushbench_core::scenario::{
+    Arrivals, Override, Payload, Question, Scenario, Setting, keys, objective,
+};
 use pushbench_core::units::nanos_text;
 use pushbench_host::cpus::Placement;
 use pushbench_host::descriptors::raise_descriptors;
@@ -125,7 +127,7 @@ impl Request {
         keep: &mut dyn FnMut(&CapacityRecord, Option<&Evidence>) -> Result<()>,
     ) -> Result<()> {
         let began = Instant::now();
-        progress.begin(self.at_most);
+        progress.begin(&self.outline());
         let mut searches: Vec<Search> =
             (0..self.arms.len()).map(|arm| search_of(record, arm)).collect();
         let each = self.of_a_window();
@@ -148,7 +150,9 @@ impl Request {
                 if began.elapsed() + each > until {
                     break;
                 }
-                progress.stage(&format!("{} at {}", self.arms[*arm].label, self.shown(*load)));
+                let label = &self.arms[*arm].label;
+                progress.point(0, &Setting::new(), std::slice::from_ref(label));
+                progress.stage(&format!("{label} at {}", self.shown(*load)));
                 let before = Instant::now();
                 let mut evidence =
                     window::measure(self, *arm, *load, round as u64, interrupt, progress)?;
@@ -189,6 +193,18 @@ impl Request {
         }
         record.complete = true;
         keep(record, None)
+    }
+
+    fn outline(&self) -> PlanOutline<'_> {
+        PlanOutline {
+            scenario: &self.question.name,
+            arms: self.arms.iter().map(|arm| arm.label.clone()).collect(),
+            points: 1,
+            blocks: None,
+            seed: self.seed,
+            results: &self.out,
+            estimate: self.at_most,
+        }
     }
 
     /// About the time that a window takes with its start.

@@ -57,7 +57,7 @@ pub(super) fn measure(
             let window = Window { arm, load, ..seen };
             Ok(Evidence { window, trial: Some(finished.trial) })
         }
-        Err(Error::Target(why)) => {
+        Err(Error::Target { why, .. }) => {
             Ok(Evidence { window: Window { died: Some(why), ..window }, trial: None })
         }
         Err(e) => Err(e),
@@ -104,7 +104,7 @@ pub(super) fn overload(
             void: finished.trial.judged.invalid.first().cloned(),
             ..overload
         },
-        Err(Error::Target(why)) => Overload { void: Some(why), ..overload },
+        Err(Error::Target { why, .. }) => Overload { void: Some(why), ..overload },
         Err(e) => return Err(e),
     })
 }

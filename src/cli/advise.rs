@@ -1,8 +1,8 @@
 //! `pushbench advise`
 
-use crate::advise::{Measurement, ask, shipped};
+use crate::advise::{Measurement, USUAL, ask, shipped};
 use crate::cli::formats::Formats;
-use crate::cli::progress::Show;
+use crate::cli::progress::{ProgressOptions, Show};
 use crate::cli::run::{SEED, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, look};
 use crate::run::{Progress as _, Request};
@@ -19,7 +19,7 @@ use pushbench_host::input::{WRITTEN, text};
 use pushbench_host::results_store::{vacant, write_atomically};
 use pushbench_report::layout::Look;
 use pushbench_report::{Format, advice, html};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -28,11 +28,13 @@ pub struct Args {
     /// A file that describes the workload; without it, questions are asked
     workload: Option<PathBuf>,
     /// Answers from stored figures alone, at once
-    #[arg(long, conflicts_with_all = ["at_most", "out", "cpus", "seed"])]
+    #[arg(long, conflicts_with_all = ["at_most", "out", "cpus", "seed", "progress"])]
     no_measure: bool,
-    /// Measuring takes at most this long
-    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = units::parse_duration)]
-    at_most: Duration,
+    /// Measuring takes at most this long [default: 3m, or longer where events are rare]
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    at_most: Option<Duration>,
+    #[command(flatten)]
+    progress: ProgressOptions,
     /// text, json, markdown or html
     #[arg(long, value_parser = FORMATS, default_value = "text", hide_possible_values = true)]
     format: Format,
@@ -77,9 +79,24 @@ pub fn run(args: &Args) -> Result<u8> {
         }
     }
     let out = args.out.clone().unwrap_or_else(|| default_out("advise"));
-    let mut interrupted = false;
+    let mut show = args.progress.show()?;
     if !args.no_measure {
         vacant(&out)?;
+    }
+    let ended = answer(args, &workload, known, &out, &mut show);
+    show.end(&out, ended)
+}
+
+/// Measures what is to be measured, and gives advice.
+fn answer(
+    args: &Args,
+    workload: &Workload,
+    mut known: Evidence,
+    out: &Path,
+    show: &mut Show,
+) -> Result<u8> {
+    let mut interrupted = false;
+    if !args.no_measure {
         let placement = match &args.cpus {
             Some(text) => Placement::parse(text)?,
             None => Placement::automatic(),
@@ -89,24 +106,22 @@ pub fn run(args: &Args) -> Result<u8> {
             at_most: args.at_most,
             placement,
             seed: args.seed,
-            out: out.clone(),
+            out: out.to_owned(),
             command: command_line(),
         };
         match measurement.request(&known)? {
-            None => error_line("nothing to measure: fewer than two transports remain"),
+            None => show.say("nothing to measure: fewer than two transports remain"),
             Some(request) => {
                 let interrupt = interrupt_flag()?;
-                let mut show = Show::new();
                 show.say_placement(&request.placement);
-                let measured =
-                    measure_both(&mut measurement, &known, request, &interrupt, &mut show);
+                let measured = measure_both(&mut measurement, &known, request, &interrupt, show);
                 show.finish();
                 known.extend(measured?);
                 interrupted = interrupt.load(Ordering::Relaxed);
             }
         }
     }
-    let advice = advise(&workload, &known);
+    let advice = advise(workload, &known);
     deliver(
         &rendered(&advice, args.format, if args.output.is_none() { look() } else { Look::PLAIN }),
         args.output.as_deref(),
@@ -118,7 +133,7 @@ pub fn run(args: &Args) -> Result<u8> {
             &out.join("advice.json"),
             rendered(&advice, Format::Json, Look::PLAIN).as_bytes(),
         )?;
-        error_line(&format!("Page     {}", page.display()));
+        show.conclusion(&format!("Page     {}", page.display()));
     }
     if interrupted {
         return Err(Error::Interrupted);
@@ -143,15 +158,20 @@ fn measure_both(
         return Ok(found);
     };
     measurement.workload = other;
-    measurement.at_most = measurement.at_most.saturating_sub(began.elapsed());
+    let at_most = measurement.at_most.unwrap_or(USUAL);
+    measurement.at_most = Some(at_most.saturating_sub(began.elapsed()));
     measurement.out = measurement.out.join("change");
-    // Where no time is left it cannot be measured.
-    if let Ok(Some(request)) = measurement.request(&known) {
-        match measurement.measure(request, interrupt, show) {
-            Ok(other) => found.extend(other),
-            // What was measured before stays.
-            Err(e) => show.say(&format!("the other side of the change was not measured: {e}")),
+    let other = match measurement.request(&known) {
+        Ok(None) => return Ok(found),
+        Ok(Some(request)) => {
+            measurement.measure(request, interrupt, show).map_err(|e| e.to_string())
         }
+        Err(_) => Err("no time was left".to_owned()),
+    };
+    match other {
+        Ok(other) => found.extend(other),
+        // What was measured before stays.
+        Err(why) => show.say(&format!("the other side of the change was not measured: {why}")),
     }
     Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use crate::capacity::{Request, check_objective, default_objective, question};
 use crate::cli::formats::Formats;
-use crate::cli::progress::Show;
+use crate::cli::progress::{ProgressOptions, Show};
 use crate::cli::report::again;
 use crate::cli::run::{Overrides, SEED, allow_path, default_arms, default_out};
 use crate::cli::target_options::{self, TargetOptions};
@@ -14,14 +14,15 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::scenario::{Override, objective};
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
-use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
 use pushbench_host::results_store::{create_dir, vacant, write_atomically};
 use pushbench_host::secrets;
 use pushbench_report::layout::Look;
 use pushbench_report::{Format, capacity, html};
+use pushbench_sut::given::Given;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +72,8 @@ pub struct Args {
     /// Allows a target on this host; only loopback is allowed otherwise
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
+    #[command(flatten)]
+    progress: ProgressOptions,
     #[command(flatten)]
     target: TargetOptions,
 }
@@ -140,7 +143,7 @@ pub fn run(args: &Args) -> Result<u8> {
     vacant(&out)?;
     allow_path(&asked)?;
     let interrupt = interrupt_flag()?;
-    let mut show = Show::new();
+    let mut show = args.progress.show()?;
     let mut request = Request {
         scenario: args.scenario.clone(),
         overrides,
@@ -164,21 +167,34 @@ pub fn run(args: &Args) -> Result<u8> {
         command: command_line(),
     };
     run::check(&first)?;
+    let ended = measure(&mut request, &mut first, given.as_ref(), &interrupt, &mut show, args);
+    show.end(&request.out, ended)
+}
+
+/// Looks at every arm, and searches.
+fn measure(
+    request: &mut Request,
+    first: &mut run::Request,
+    given: Option<&Given>,
+    interrupt: &AtomicBool,
+    show: &mut Show,
+    args: &Args,
+) -> Result<u8> {
     show.say_placement(&first.placement);
-    target_options::remark(given.as_ref()).into_iter().for_each(|line| show.say(line));
-    run::prepare(&mut first, &interrupt, &mut show)?;
-    run::first_look(&first, &interrupt)?;
-    request.arms = first.arms;
+    target_options::remark(given).into_iter().for_each(|line| show.say(line));
+    run::prepare(first, interrupt, show)?;
+    run::first_look(first, interrupt)?;
+    request.arms.clone_from(&first.arms);
     let mut record = request.begin();
     record.start = args.start.unwrap_or(record.start);
-    search(&request, &mut record, &interrupt, show, args)
+    search(request, &mut record, interrupt, show, args)
 }
 
 fn search(
     request: &Request,
     record: &mut CapacityRecord,
-    interrupt: &std::sync::atomic::AtomicBool,
-    mut show: Show,
+    interrupt: &AtomicBool,
+    show: &mut Show,
     args: &Args,
 ) -> Result<u8> {
     create_dir(&request.out)?;
@@ -195,27 +211,27 @@ fn search(
             let line = secrets::hide_document(format!("{line}\n").as_bytes()).into_owned();
             trials_file.write_all(&line).map_err(cannot)?;
         }
-        write_atomically(&file, stored(record)?.as_bytes())
+        write_atomically(&file, document(record)?.as_bytes())
     };
-    let ended = request.execute(record, interrupt, &mut show, &mut keep);
+    let ended = request.execute(record, interrupt, show, &mut keep);
     show.finish();
     record.failure = ended.as_ref().err().map(ToString::to_string);
-    write_atomically(&file, stored(record)?.as_bytes())?;
+    write_atomically(&file, document(record)?.as_bytes())?;
     let judged = judge(record);
     write_atomically(&page, rendered(&judged, Format::Html, &request.out, Look::PLAIN).as_bytes())?;
     if record.windows.is_empty() {
         ended?;
     } else {
         display(&judged, args.format, &request.out, args.output.as_deref())?;
-        error_line(&format!("Report   {}", page.display()));
-        error_line(&format!("Results  {}  ({})", request.out.display(), again(&request.out)));
+        show.conclusion(&format!("Report   {}", page.display()));
+        show.conclusion(&format!("Results  {}  ({})", request.out.display(), again(&request.out)));
         ended?;
     }
     let any = |endings: &[Ending]| judged.arms.iter().any(|arm| endings.contains(&arm.ending));
     Ok(if any(&[Ending::Below]) { 1 } else { u8::from(any(&[Ending::Open])) * 2 })
 }
 
-fn stored(record: &CapacityRecord) -> Result<String> {
+fn document(record: &CapacityRecord) -> Result<String> {
     let text = serde_json::to_string(record);
     text.map_err(|e| Error::harness(format!("cannot write {FILE}: {e}")))
 }
@@ -258,10 +274,15 @@ pub(crate) fn is_capacity(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
-/// Shows a stored search, judged again.
+/// A stored search, judged again.
+pub fn stored(dir: &Path) -> Result<Capacity> {
+    let record: CapacityRecord = stored_document(&dir.join(FILE))?;
+    Ok(judge(&record))
+}
+
+/// Shows a stored search.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
-    let stored: CapacityRecord = stored_document(&dir.join(FILE))?;
-    display(&judge(&stored), FORMATS.find(format, "a search")?, dir, output)
+    display(&stored(dir)?, FORMATS.find(format, "a search")?, dir, output)
 }
 
 fn display(judged: &Capacity, format: Format, dir: &Path, output: Option<&Path>) -> Result<()> {

@@ -2,8 +2,9 @@
 
 use crate::cli::progress::Show;
 use crate::cli::run::{self as of_run, Measured};
-use crate::cluster::coordinator::{Cluster, Rendezvous};
+use crate::cluster::coordinator::Cluster;
 use crate::cluster::engine::{Engine, SSH, Start};
+use crate::cluster::rendezvous::Rendezvous;
 use crate::cluster::{self};
 use crate::run::Progress as _;
 use pushbench_core::error::{Error, Result};
@@ -13,7 +14,12 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+/// Options of a run that a coordinator refuses, and so does not show.
+const REFUSED: [&str; 7] =
+    ["webhook", "websocket", "command", "ca", "server_name", "cpus", "allow_host"];
+
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|arg| if REFUSED.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg }))]
 pub struct Args {
     /// Shards in all: drivers, and one with the targets
     #[arg(long, value_name = "N")]
@@ -22,19 +28,25 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     ticket: PathBuf,
     #[command(flatten)]
-    listening: Listening,
-    #[command(flatten)]
     run: of_run::Args,
+    #[command(flatten)]
+    listening: Listening,
 }
 
 /// Where shards come together.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Several machines")]
 pub struct Listening {
-    /// The address that shards reach, with a port; 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    /// The address that shards reach, with a port; 0 takes a free one [default: 127.0.0.1:0, which only shards on this
+    /// machine reach]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:0",
+        hide_default_value = true
+    )]
     pub listen: SocketAddr,
-    /// All shards must have joined after this
+    /// Time within which all shards must have joined
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::parse_duration)]
     pub join_within: Duration,
 }

@@ -1,6 +1,8 @@
 //! `pushbench list`
 
+use crate::cli::formats::Stored;
 use crate::cli::print;
+use clap::builder::{PossibleValue, TypedValueParser as _};
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::reach::PATHS;
@@ -60,7 +62,11 @@ pub fn run(args: &Args) -> Result<()> {
         }
         "paths" => PATHS.iter().map(|path| (path.name.into(), path.about.into())).collect(),
         "formats" => {
-            pushbench_report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect()
+            let about = |value: &PossibleValue| value.get_help().map(ToString::to_string);
+            let row = |value: PossibleValue| {
+                (value.get_name().to_owned(), about(&value).unwrap_or_default())
+            };
+            Stored.possible_values().into_iter().flatten().map(row).collect()
         }
         "metrics" => METRICS.iter().map(metric).collect(),
         "keys" => {

@@ -7,8 +7,10 @@ mod compare;
 mod coordinate;
 mod formats;
 mod gate;
+mod index;
 mod init;
 mod list;
+mod man;
 mod page;
 mod progress;
 mod proposal;
@@ -96,6 +98,8 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a directory
+    Man(man::Args),
 }
 
 /// Usage errors end with 64; clap's own 2 means something else in the contract.
@@ -185,6 +189,7 @@ fn dispatch(command: Command) -> Result<u8> {
             clap_complete::generate(shell, &mut Cli::command(), "pushbench", &mut text);
             print(&String::from_utf8_lossy(&text)).map(|()| 0)
         }
+        Command::Man(args) => man::run(&args).map(|()| 0),
     }
 }
 

@@ -10,9 +10,8 @@ use std::path::{Component, Path, PathBuf};
 /// Derives the page of a run that was read from `dir`. `beside`: the directory in which the page will
 /// lie, where it is known.
 pub fn source(dir: &Path, run: &StoredRun, report: Report, beside: Option<&Path>) -> Source {
-    let there = beside.and_then(|from| relative(from, dir));
     let file = |name: String| {
-        let href = there.as_ref().map(|there| format!("{there}{}", encoded(&name)));
+        let href = beside.and_then(|from| href(from, dir, &name));
         RawFile { name, href }
     };
     Source {
@@ -31,6 +30,11 @@ fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = names.filter(raw).collect();
     names.sort();
     names
+}
+
+/// How a page that lies in the directory `from` leads to a file in `dir`.
+pub(super) fn href(from: &Path, dir: &Path, name: &str) -> Option<String> {
+    Some(relative(from, dir)? + &encoded(name))
 }
 
 /// The relative path from one directory to another, ending in `/`; empty where they are the same.

@@ -1,7 +1,7 @@
 //! `pushbench qualify`
 
 use crate::cli::gate::{GateOptions, read_nulls};
-use crate::cli::progress::Show;
+use crate::cli::progress::{ProgressOptions, Show};
 use crate::cli::run::{allow_path, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::gate::nulls;
@@ -9,12 +9,22 @@ use crate::gate::qualify;
 use crate::gate::qualify::Request;
 use crate::run::environment;
 use pushbench_core::error::{Error, Result};
-use pushbench_host::console::error_line;
 use pushbench_host::results_store::write_atomically;
 use pushbench_report::qualification;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
+// Without what a gate alone has: counts of instructions and stored runs.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("judge", |arg| arg.help(
+        "Metrics to judge, separated by commas [default: those of \
+         service.p50,response.p50,throughput,target_usage.cpu_ns_per_event that the load has]"
+    )),
+    mut_arg("scenario", |arg| arg.help("A shipped scenario's name or a path to a .toml file [default: gate]")),
+    mut_arg("blocks", |arg| arg.help("Blocks before the first judgement [default: 8]")),
+    mut_arg("seed", |arg| arg.help("Seed of schedules and orders [default: 7]")),
+)]
 pub struct Args {
     #[command(flatten)]
     options: GateOptions,
@@ -27,6 +37,8 @@ pub struct Args {
     /// File for the differences between equal builds, from which `pushbench gate` takes its margins
     #[arg(long, value_name = "FILE", default_value = nulls::FILE)]
     nulls: PathBuf,
+    #[command(flatten)]
+    progress: ProgressOptions,
 }
 
 /// 0 when every gate was run, whatever the rates are.
@@ -72,12 +84,23 @@ pub fn run(args: &Args) -> Result<u8> {
     };
     let older = read_nulls(args.nulls.exists().then_some(args.nulls.as_path()))?;
     let interrupt = interrupt_flag()?;
-    let mut show = Show::new();
+    let mut show = args.progress.show()?;
+    let ended = measure(&request, older, &interrupt, &mut show, args);
+    show.end(&request.out, ended)
+}
+
+fn measure(
+    request: &Request,
+    older: nulls::Nulls,
+    interrupt: &AtomicBool,
+    show: &mut Show,
+    args: &Args,
+) -> Result<u8> {
     show.say_placement(&request.placement);
-    let ended = qualify::execute(&request, &interrupt, &mut show);
+    let ended = qualify::execute(request, interrupt, show);
     show.finish();
     if !matches!(&ended, Ok(_) | Err(Error::Usage(_))) && request.out.is_dir() {
-        error_line(&format!(
+        show.conclusion(&format!(
             "finished gates are kept: continue with the same command and --out {}",
             request.out.display()
         ));
@@ -87,7 +110,11 @@ pub fn run(args: &Args) -> Result<u8> {
     let text = qualification::render(&header, &trials);
     write_atomically(&request.out.join("report.md"), text.as_bytes())?;
     print(&text)?;
-    error_line(&format!("Results  {}\nNulls    {}", request.out.display(), args.nulls.display()));
+    show.conclusion(&format!(
+        "Results  {}\nNulls    {}",
+        request.out.display(),
+        args.nulls.display()
+    ));
     Ok(0)
 }
 

@@ -110,10 +110,15 @@ pub(crate) fn is_matrix(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
-/// Shows a stored matrix, judged again.
+/// A stored matrix, judged again.
+pub fn stored(dir: &Path) -> Result<Matrix> {
+    let record: Reach = stored_document(&dir.join(FILE))?;
+    Ok(judge(&record))
+}
+
+/// Shows a stored matrix.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
-    let stored: Reach = stored_document(&dir.join(FILE))?;
-    show(&judge(&stored), FORMATS.find(format, "a matrix of paths")?, dir, output)
+    show(&stored(dir)?, FORMATS.find(format, "a matrix of paths")?, dir, output)
 }
 
 fn show(matrix: &Matrix, format: Format, dir: &Path, output: Option<&Path>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `pushbench report`
 
 use crate::cli::formats::Stored;
-use crate::cli::{deliver, look, page, print, stored_run};
+use crate::cli::{deliver, index, look, page, print, stored_run};
 use pushbench_analysis::compare;
 use pushbench_analysis::compare::evidence::{Evidence, evidence};
 use pushbench_analysis::compare::{Report, ranking};
@@ -21,10 +21,12 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Results directory of a run or a gate; several runs are shown on one page
+    /// Results directory of a run, gate, qualification, capacity, scorecard, reach or self-test; several runs are shown
+    /// on one page; of a directory that holds runs an index is made
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
-    /// One of `pushbench list formats` [default: text, html for several directories]
+    /// One of `pushbench list formats`; a gate has text, json, markdown, html, junit and github [default: text, html for
+    /// several directories and for an index with --output]
     #[arg(long, value_parser = Stored, hide_possible_values = true)]
     format: Option<String>,
     /// The chart that --format svg writes
@@ -57,9 +59,13 @@ pub fn run(args: &Args) -> Result<()> {
     let dir = &args.dirs[0];
     let name = match (&args.format, args.dirs.len()) {
         (Some(name), _) => name.as_str(),
+        (None, 1) if args.output.is_some() && index::is_tree(dir) => Format::Html.name(),
         (None, 1) => Format::Text.name(),
         (None, _) => Format::Html.name(),
     };
+    if args.dirs.len() == 1 && index::is_tree(dir) {
+        return index(args, name);
+    }
     let shown = [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Csv];
     if !args.prices.is_empty() && !shown.iter().any(|f| f.name() == name) {
         return Err(Error::usage(format!(
@@ -101,15 +107,38 @@ pub fn run(args: &Args) -> Result<()> {
     of_runs(args, format)
 }
 
-fn of_runs(args: &Args, format: Format) -> Result<()> {
-    let sort = sorted_by(args.sort.as_deref())?;
-    let tables = [Format::Text, Format::Markdown, Format::Junit, Format::Html];
-    if sort.is_some() && !tables.contains(&format) {
+/// The index of a directory that holds runs.
+fn index(args: &Args, format: &str) -> Result<()> {
+    let of_one_run = [
+        ("--price", !args.prices.is_empty()),
+        ("--sort", args.sort.is_some()),
+        ("--chart", args.chart.is_some()),
+    ];
+    tables_sorted_by(args, format)?;
+    let dir = &args.dirs[0];
+    if let Some((option, _)) = of_one_run.iter().find(|(_, given)| *given) {
         return Err(Error::usage(format!(
-            "--sort applies to tables: {} keeps the order of the arms; leave out --sort, or write --format text",
-            format.name()
+            "{option} applies to a run, and {} is a directory of runs: leave out {option}, or name one of the directories in it",
+            dir.display()
         )));
     }
+    index::report(dir, format, args.output.as_deref())
+}
+
+/// The metric of `--sort`, which only tables have an order for.
+fn tables_sorted_by(args: &Args, format: &str) -> Result<Option<&'static Metric>> {
+    let sort = sorted_by(args.sort.as_deref())?;
+    let tables = [Format::Text, Format::Markdown, Format::Junit, Format::Html];
+    if sort.is_some() && !tables.iter().any(|table| table.name() == format) {
+        return Err(Error::usage(format!(
+            "--sort applies to tables: {format} keeps the order of the arms; leave out --sort, or write --format text"
+        )));
+    }
+    Ok(sort)
+}
+
+fn of_runs(args: &Args, format: Format) -> Result<()> {
+    let sort = tables_sorted_by(args, format.name())?;
     if args.chart.is_some() && format != Format::Svg {
         return Err(Error::usage("--chart selects one SVG chart: add --format svg"));
     }

@@ -1,7 +1,7 @@
 //! `pushbench reproduce`: what a sceptic does.
 
 use crate::cli::compare::{Shape, name};
-use crate::cli::progress::Show;
+use crate::cli::progress::{ProgressOptions, Show};
 use crate::cli::run::{default_out, exit_code};
 use crate::cli::target_options::TargetOptions;
 use crate::cli::{command_line, interrupt_flag, stored_run, target_of};
@@ -40,6 +40,8 @@ pub struct Args {
     allow_host: Vec<String>,
     #[command(flatten)]
     shape: Shape,
+    #[command(flatten)]
+    progress: ProgressOptions,
     #[command(flatten)]
     pub(super) target: TargetOptions,
 }
@@ -82,13 +84,15 @@ pub fn run(args: &Args) -> Result<u8> {
     };
     vacant(&request.out)?;
     let interrupt = interrupt_flag()?;
-    let mut show = Show::new();
+    let mut show = args.progress.show()?;
     show.say_placement(&request.placement);
-    run::prepare(&mut request, &interrupt, &mut show)?;
-    let mut begun = StartedRun::new(&request)?;
-    let ended = begun.measure(&interrupt, &mut show);
-    show.finish();
-    conclude(args, &stored, begun, &request.out, ended)
+    let ended = run::prepare(&mut request, &interrupt, &mut show).and_then(|()| {
+        let mut begun = StartedRun::new(&request)?;
+        let ended = begun.measure(&interrupt, &mut show);
+        show.finish();
+        conclude(args, &stored, begun, &request.out, ended, &mut show)
+    });
+    show.end(&request.out, ended)
 }
 
 /// The arms of a gate's stages are commands, not targets: only the gate's command starts them.
@@ -111,6 +115,7 @@ fn conclude(
     begun: StartedRun<'_>,
     out: &Path,
     ended: Result<()>,
+    show: &mut Show,
 ) -> Result<u8> {
     let again = results_store::read(out)?;
     if again.trials.is_empty() && ended.is_err() {
@@ -119,8 +124,8 @@ fn conclude(
     }
     let both = side_by_side((&name(&args.dir), stored), (&name(out), &again));
     let shown = args.shape.show(&both);
-    error_line(&format!("Verdicts {}", agreement_in_short(&both)));
-    error_line(&format!("Results  {}  ({})", out.display(), crate::cli::report::again(out)));
+    show.conclusion(&format!("Verdicts {}", agreement_in_short(&both)));
+    show.conclusion(&format!("Results  {}  ({})", out.display(), crate::cli::report::again(out)));
     ended?;
     shown?;
     exit_code(&compare::compare(&again), out)

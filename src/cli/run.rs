@@ -1,7 +1,7 @@
 //! `pushbench run`
 
 use crate::cli::coordinate::{Listening, on_engine};
-use crate::cli::progress::Show;
+use crate::cli::progress::{ProgressOptions, Show};
 use crate::cli::target_options;
 use crate::cli::target_options::TargetOptions;
 use crate::cli::{command_line, interrupt_flag, look, page, print};
@@ -77,12 +77,14 @@ pub struct Args {
     /// Sorts a table of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]
     sort: Option<String>,
-    /// CPUs of driver and targets, such as driver=1,target=0
+    /// CPUs of driver and targets, such as driver=1,target=0; of a run on this machine only
     #[arg(long, value_name = "LIST")]
     cpus: Option<String>,
     /// Allows a target on this host; only loopback is allowed otherwise
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
+    #[command(flatten)]
+    progress: ProgressOptions,
     #[command(flatten)]
     pub(super) target: TargetOptions,
 }
@@ -170,8 +172,9 @@ impl Overrides<'_> {
 
 /// Where a run is made, if not here.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Several machines")]
 pub struct Elsewhere {
-    /// Runs on several machines: slurm, or ssh:HOST,HOST,…; the last one has the targets
+    /// Runs on several machines: slurm, or ssh:HOST,HOST,…; the last one has the targets; with --listen and --allow-host
     #[arg(long, value_name = "ENGINE", value_parser = Engine::parse)]
     on: Option<Engine>,
     /// With --on slurm: nodes, one of which has the targets [default: those of the allocation]
@@ -267,19 +270,25 @@ fn measure(args: &Args, on: Option<&mut OnCluster<'_>>) -> Result<u8> {
     vacant(&out)?;
     allow_path(&question)?;
     let interrupt = interrupt_flag()?;
-    let mut show = Show::new();
+    let mut show = args.progress.show()?;
     let mut request =
         Request { question, arms, seed: args.seed, placement, out, command: command_line() };
-    if let Some(on) = on {
-        let measured = Measured { request: &request, interrupt: &interrupt };
-        return on(&measured, &mut show, &mut |cluster, show| {
-            finish(StartedRun::new(&request)?.on(cluster), &request, &interrupt, show, sort)
-        });
-    }
-    show.say_placement(&request.placement);
-    target_options::remark(given.as_ref()).into_iter().for_each(|line| show.say(line));
-    run::prepare(&mut request, &interrupt, &mut show)?;
-    finish(StartedRun::new(&request)?, &request, &interrupt, &mut show, sort)
+    let ended = match on {
+        Some(on) => {
+            let measured = Measured { request: &request, interrupt: &interrupt };
+            on(&measured, &mut show, &mut |cluster, show| {
+                finish(StartedRun::new(&request)?.on(cluster), &request, &interrupt, show, sort)
+            })
+        }
+        None => {
+            show.say_placement(&request.placement);
+            target_options::remark(given.as_ref()).into_iter().for_each(|line| show.say(line));
+            run::prepare(&mut request, &interrupt, &mut show).and_then(|()| {
+                finish(StartedRun::new(&request)?, &request, &interrupt, &mut show, sort)
+            })
+        }
+    };
+    show.end(&request.out, ended)
 }
 
 fn finish(

@@ -1,7 +1,7 @@
 //! `pushbench scorecard`
 
 use crate::cli::formats::Formats;
-use crate::cli::progress::Show;
+use crate::cli::progress::{ProgressOptions, Show};
 use crate::cli::report::again;
 use crate::cli::run::{SEED, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, look, stored_document};
@@ -9,12 +9,12 @@ use crate::scorecard::{Request, holds_measurements, plan};
 use pushbench_analysis::scorecard::{Card, judge};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::scorecard::{CardRecord, Form};
-use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
 use pushbench_host::results_store::{create_dir, vacant, write_atomically};
 use pushbench_report::layout::Look;
 use pushbench_report::{Format, html, scorecard};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,6 +27,8 @@ pub struct Args {
     /// Measures more blocks, searches capacities, and tries paths over TLS, too; takes about half an hour
     #[arg(long)]
     long: bool,
+    #[command(flatten)]
+    progress: ProgressOptions,
     /// Makes only this measurement; may be repeated: saturation, rest, loaded, both-ways, callback, fan-out, distance-20ms,
     /// distance-100ms, silence, idle, polling, reach; with --long also filter, capacity
     #[arg(long = "only", value_name = "NAME")]
@@ -98,15 +100,20 @@ pub fn run(args: &Args) -> Result<u8> {
         let _said_where_it_is_missing = pushbench_path::user_namespace::ensure();
     }
     let interrupt = interrupt_flag()?;
+    let mut show = args.progress.show()?;
+    let ended = measure(&request, &interrupt, &mut show, args);
+    show.end(&request.out, ended)
+}
+
+fn measure(request: &Request, interrupt: &AtomicBool, show: &mut Show, args: &Args) -> Result<u8> {
     let mut record = request.begin()?;
     create_dir(&request.out)?;
     let file = request.out.join(FILE);
-    let mut show = Show::new();
     show.say_placement(&request.placement);
     let mut keep = |record: &CardRecord| {
         write_atomically(&file, scorecard::json(&judge(record.clone())).as_bytes())
     };
-    let ended = request.execute(&mut record, &interrupt, &mut show, &mut keep);
+    let ended = request.execute(&mut record, interrupt, show, &mut keep);
     show.finish();
     let card = judge(record);
     for (name, format) in [(FILE, Format::Json), (PAGE, Format::Html), (DOCUMENT, Format::Markdown)]
@@ -115,8 +122,8 @@ pub fn run(args: &Args) -> Result<u8> {
         write_atomically(&request.out.join(name), text.as_bytes())?;
     }
     let shown = display(&card, args.format, &request.out, args.output.as_deref());
-    error_line(&format!("Report   {}", request.out.join(PAGE).display()));
-    error_line(&format!("Results  {}  ({})", request.out.display(), again(&request.out)));
+    show.conclusion(&format!("Report   {}", request.out.join(PAGE).display()));
+    show.conclusion(&format!("Results  {}  ({})", request.out.display(), again(&request.out)));
     shown?;
     ended?;
     let measured = card.record.measurements.iter().filter(|m| m.source.is_some());
@@ -152,10 +159,15 @@ pub(crate) fn is_card(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
-/// Shows a stored card, judged again.
+/// A stored card, judged again.
+pub fn stored(dir: &Path) -> Result<Card> {
+    let record: CardRecord = stored_document(&dir.join(FILE))?;
+    Ok(judge(record))
+}
+
+/// Shows a stored card.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
-    let stored: CardRecord = stored_document(&dir.join(FILE))?;
-    display(&judge(stored), FORMATS.find(format, "a scorecard")?, dir, output)
+    display(&stored(dir)?, FORMATS.find(format, "a scorecard")?, dir, output)
 }
 
 fn display(card: &Card, format: Format, dir: &Path, output: Option<&Path>) -> Result<()> {

@@ -115,9 +115,14 @@ pub(crate) fn is_truth(dir: &Path) -> bool {
     dir.join(TRUTH).is_file()
 }
 
+/// A stored truth page.
+pub fn stored(dir: &Path) -> Result<Truth> {
+    stored_document(&dir.join(TRUTH))
+}
+
 /// Shows a stored truth page without measuring.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
-    let found: Truth = stored_document(&dir.join(TRUTH))?;
+    let found = stored(dir)?;
     let text = match FORMATS.find(format, "a truth page")? {
         Format::Json => accuracy::json(&found),
         _ => accuracy::render(&found),

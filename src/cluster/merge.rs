@@ -1,19 +1,23 @@
 //! The records of a trial group from several machines in one. Counts and histograms are added up without loss: each due
 //! event belongs to exactly one shard.
 
+use crate::cluster::clocks::TrialClock;
 use crate::cluster::protocol::Driven;
 use pushbench_analysis::validity;
 use pushbench_core::error::{Error, Result};
+use pushbench_core::record::fanout;
+use pushbench_core::record::fanout::{Audience, Deliveries, EventRecords, Fanout};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::interval::{Interval, IntervalCounts};
 use pushbench_core::record::trial::{DriverUsage, MachineTrial, Trial};
+use pushbench_core::scenario::Subscribers;
 use pushbench_core::units::nanos_text;
 use pushbench_load::assemble::drained;
 use pushbench_load::target_side::TargetRecord;
 use pushbench_load::trial_group::{FinishedTrial, TrialGroup};
 use std::collections::BTreeMap;
 
-/// Merges what each driver, by rank, and the target saw. `clocks`: offset and uncertainty of each rank, ns.
+/// Merges what each driver, by rank, and the target saw. `clocks`: of each rank.
 ///
 /// # Errors
 /// A driver has not reported every arm.
@@ -21,43 +25,56 @@ pub fn merged(
     group: &TrialGroup,
     driven: Vec<(usize, Vec<Driven>)>,
     (target, mut observed): (usize, TargetRecord),
-    clocks: &[(i64, u64)],
+    clocks: &[TrialClock],
 ) -> Result<Vec<FinishedTrial>> {
     let ranks: Vec<usize> = driven.iter().map(|(rank, _)| *rank).collect();
     let mut of_ranks: Vec<_> = driven.into_iter().map(|(_, trials)| trials.into_iter()).collect();
     let mut all = Vec::new();
     for (i, arm) in group.arms.iter().enumerate() {
         let parts: Option<Vec<Driven>> = of_ranks.iter_mut().map(Iterator::next).collect();
-        let parts = parts.ok_or_else(|| {
+        let mut parts = parts.ok_or_else(|| {
             Error::harness(format!("{}: a driver has reported nothing of it", arm.label))
         })?;
         let ended = observed.died[i].take();
+        let response = response(&parts);
         let mut machines: Vec<MachineTrial> = ranks
             .iter()
             .zip(&parts)
-            .map(|(rank, part)| of_driver(*rank, part, clocks[*rank]))
+            .map(|(rank, part)| of_driver(*rank, part, response, &clocks[*rank]))
             .collect();
+        let fanout = merged_fanout(group, &mut parts);
         let (mut trial, seconds) = merged_trials(parts)?;
+        trial.fanout = fanout;
         machines.push(MachineTrial {
             rank: target,
             due: None,
             acknowledged: None,
+            received: None,
             driver: None,
             steal_ns: observed.steal_ns,
             pause_ns: observed.pause_ns,
-            clock_offset_ns: clocks[target].0,
-            clock_uncertainty_ns: clocks[target].1,
+            clock_offset_ns: clocks[target].at_origin.ns,
+            clock_uncertainty_ns: clocks[target].uncertainty,
             margin_ns: None,
-            invalid: stopped(&trial, observed.pause_ns),
+            invalid: stopped(&trial, observed.pause_ns)
+                .into_iter()
+                .chain(clocks[target].jumped.clone())
+                .collect(),
         });
         machines.sort_by_key(|machine| machine.rank);
+        if let Some((fanout, seen)) = trial.fanout.as_mut().zip(observed.fanout[i].take()) {
+            (fanout.target_memory, fanout.publisher) = (seen.memory.target, seen.publisher);
+            (fanout.kernel_memory, fanout.kernel_memory_why) =
+                (seen.memory.kernel, seen.memory.kernel_why);
+        }
         trial.started = observed.started.clone();
         trial.target = observed.usage[i];
         trial.in_force = observed.in_force[i].take();
         trial.steal_ns = trial.steal_ns.max(observed.steal_ns);
         trial.hiccup.merge(&observed.hiccup[i]);
         trial.machines = machines;
-        all.push(FinishedTrial { trial, ended, seconds });
+        let event_records = EventRecords::default();
+        all.push(FinishedTrial { trial, ended, seconds, event_records });
     }
     Ok(all)
 }
@@ -73,11 +90,18 @@ fn stopped(trial: &Trial, pause_ns: u64) -> Vec<String> {
         .collect()
 }
 
-/// What one driver contributed, judged by itself.
-fn of_driver(rank: usize, part: &Driven, clock: (i64, u64)) -> MachineTrial {
-    let mut alone = part.trial.clone();
-    validity::judge(&mut alone, None);
-    let mut invalid = alone.judged.invalid;
+/// The median over all drivers, ns: what each one's lateness is measured by.
+fn response(parts: &[Driven]) -> u64 {
+    let mut all = Hist::new();
+    parts.iter().for_each(|part| all.merge(validity::headline(&part.trial)));
+    all.quantile(0.5).unwrap_or(0)
+}
+
+/// What one driver contributed, judged by itself. `response`: the median over all, ns.
+fn of_driver(rank: usize, part: &Driven, response: u64, clock: &TrialClock) -> MachineTrial {
+    // What was counted is judged of all together.
+    let mut invalid = validity::faults_beside(&part.trial, response);
+    invalid.extend(clock.jumped.clone());
     if part.margin_ns < 0 {
         invalid.push("it knew the common origin only after that had passed".to_owned());
     }
@@ -85,11 +109,12 @@ fn of_driver(rank: usize, part: &Driven, clock: (i64, u64)) -> MachineTrial {
         rank,
         due: Some(part.trial.account.measured.due),
         acknowledged: Some(part.trial.account.measured.acknowledged),
+        received: part.trial.fanout.as_ref().map(|fanout| fanout.deliveries.measured.received),
         driver: Some(part.trial.driver),
         steal_ns: part.trial.steal_ns,
         pause_ns: part.trial.driver.pause_ns.unwrap_or(0),
-        clock_offset_ns: clock.0,
-        clock_uncertainty_ns: clock.1,
+        clock_offset_ns: clock.at_origin.ns,
+        clock_uncertainty_ns: clock.uncertainty,
         margin_ns: Some(part.margin_ns),
         invalid,
     }
@@ -110,6 +135,27 @@ fn merged_trials(parts: Vec<Driven>) -> Result<(Trial, Vec<(u64, Hist)>)> {
     }
     (whole.drained_ns, whole.time_line) = (bursts, time_line);
     Ok((whole, seconds))
+}
+
+/// The subscribers of all drivers; `None` in other flows.
+fn merged_fanout(group: &TrialGroup, parts: &mut [Driven]) -> Option<Fanout> {
+    let taken = parts.iter_mut().map(|part| {
+        let mut fanout = part.trial.fanout.take()?;
+        let none = Deliveries::new(&Audience::default());
+        let deliveries = std::mem::replace(&mut fanout.deliveries, none);
+        Some((fanout, (deliveries, std::mem::take(&mut part.event_records))))
+    });
+    let (fanouts, deliveries): (Vec<Fanout>, Vec<_>) =
+        taken.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+    let mut whole = fanouts.into_iter().reduce(|whole, other| Fanout {
+        subscribed_in_ns: whole.subscribed_in_ns.max(other.subscribed_in_ns),
+        driver_memory: whole.driver_memory.zip(other.driver_memory).map(|(a, b)| a.and(b)),
+        ..whole
+    })?;
+    let one_each = group.arms.iter().filter_map(|arm| arm.subscribers.as_ref());
+    let one_each = one_each.map(Subscribers::audience).any(|audience| audience.one_each);
+    whole.deliveries = fanout::merged(deliveries, group.load.timeout.as_nanos() as u64, one_each)?;
+    Some(whole)
 }
 
 /// Work is added up; what limits is that of the machine that was worst.
@@ -177,7 +223,8 @@ mod tests {
             backlog_peak: 1,
         };
         trial.time_line = vec![Interval::of(0, &counts, 1)];
-        Driven { trial, seconds: vec![(0, second)], margin_ns: 1 }
+        let event_records = EventRecords::default();
+        Driven { trial, seconds: vec![(0, second)], event_records, margin_ns: 1 }
     }
 
     fn sample_of(rate: f64) -> (Trial, pushbench_core::scenario::Load) {

@@ -1,19 +1,27 @@
 //! One run on several machines: a coordinator, and shards that connect to it. A shard drives a part of the schedule, or
 //! starts the targets.
 
+mod clocks;
 pub mod coordinator;
+mod coordinator_link;
 pub mod engine;
 mod merge;
 pub mod protocol;
 pub mod rank;
+pub mod rendezvous;
 pub mod shard;
 pub mod ticket;
+mod waiting;
 
 use crate::run;
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::scenario::Flow;
+use pushbench_core::scenario::{Arrivals, Flow};
 use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// Between two looks whether the user wants to stop, or somebody has said something.
+const STEP: Duration = Duration::from_millis(20);
 
 /// Refuses what several machines cannot measure together. Starts nothing.
 pub fn check(request: &run::Request) -> Result<()> {
@@ -25,10 +33,16 @@ pub fn check(request: &run::Request) -> Result<()> {
         if scenario.path.is_some() {
             return refused("[path]", "leave it out; the network between the machines is the path");
         }
-        if scenario.flow != Flow::Ingest {
+        if !matches!(scenario.flow, Flow::Ingest | Flow::Fanout) {
             return refused(
                 &format!("the flow {}", scenario.flow.name()),
-                "write a scenario whose flow is ingest",
+                "write a scenario whose flow is ingest or fanout",
+            );
+        }
+        if scenario.subscribers.is_some() && scenario.load.arrivals == Arrivals::Closed {
+            return refused(
+                "a closed loop with subscribers",
+                "give it load.rate: every machine has to know when an event is due",
             );
         }
         if scenario.faults.any()

@@ -1,35 +1,37 @@
 //! A shard: it connects to its coordinator, and does what that asks for until the connection ends. Nothing here listens
 //! for commands.
 
-use crate::cluster::protocol::{Driven, Failure, FromShard, Join, Role, ToShard};
+use crate::cluster::STEP;
+use crate::cluster::coordinator_link::{Order, Signals, connect, lost, read, tell};
+use crate::cluster::protocol::{Driven, DriverPart, Failure, FromShard, Join, Role, ToShard};
 use crate::cluster::ticket::Ticket;
 use crate::run::arms::{self, Arm};
 use crate::run::group_builder::GroupSpec;
 use crate::run::{self, environment};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
+use pushbench_core::publishing::TOKEN_VARIABLE;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::run::Machine;
 use pushbench_core::scenario::Question;
 use pushbench_host::clock;
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::target_side::TargetSide;
+use pushbench_load::subscriber::Spread;
+use pushbench_load::target_side::{TargetSide, TargetUrls};
 use pushbench_load::trial_group::{ExecutionContext, Part, TrialObserver};
+use pushbench_sut::publisher::SecretSource;
 use pushbench_wire::endpoint::Endpoint;
 use pushbench_wire::link::Link;
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The exit code of a shard whose coordinator is gone.
 const GONE: u8 = 3;
-/// Between two looks whether to stop.
-const STEP: Duration = Duration::from_millis(20);
 
 /// The parameters of `pushbench shard`.
 pub struct Request {
@@ -51,24 +53,6 @@ pub struct Request {
     pub patience: Duration,
 }
 
-/// What came from the coordinator and needs work.
-enum Order {
-    Do(Box<ToShard>),
-    /// The connection has ended.
-    Gone,
-}
-
-/// What the thread that reads shares with the one that works.
-struct Signals {
-    link: Link,
-    /// Ends what is going on.
-    stop: Arc<AtomicBool>,
-    /// The origin of the group that is going on, once it is known.
-    origin: Mutex<Option<u64>>,
-    /// Every driver is done.
-    finish: AtomicBool,
-}
-
 /// Takes part in a run until it is over. `interrupt`: set when the user wants to stop.
 pub fn run(request: &Request, interrupt: &Arc<AtomicBool>) -> Result<()> {
     let link = connect(request, interrupt)?;
@@ -77,6 +61,7 @@ pub fn run(request: &Request, interrupt: &Arc<AtomicBool>) -> Result<()> {
         stop: Arc::new(AtomicBool::new(false)),
         origin: Mutex::new(None),
         finish: AtomicBool::new(false),
+        release: AtomicBool::new(false),
     });
     let own = signals.link.addresses().map_err(|e| lost(&e.to_string()))?.0.ip();
     tell(&signals.link, &join(request))?;
@@ -123,82 +108,6 @@ fn join(request: &Request) -> Join {
     }
 }
 
-fn lost(why: &str) -> Error {
-    Error::harness(format!("the connection to the coordinator is lost: {why}"))
-}
-
-fn connect(request: &Request, interrupt: &AtomicBool) -> Result<Link> {
-    let began = Instant::now();
-    loop {
-        match Link::connect(request.coordinator, request.ticket.fingerprint) {
-            Ok(link) => {
-                // It has shown the certificate of the ticket.
-                link.trust();
-                return Ok(link);
-            }
-            Err(e) if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::Other) => {
-                return Err(Error::usage(format!(
-                    "{}: this is not the coordinator of the ticket: {e}",
-                    request.coordinator
-                )));
-            }
-            Err(e) if began.elapsed() > request.patience => {
-                return Err(Error::harness(format!(
-                    "no coordinator at {}: {e}; start pushbench coordinate first, or wait longer with --wait",
-                    request.coordinator
-                )));
-            }
-            Err(_) if interrupt.load(Ordering::Relaxed) => return Err(Error::Interrupted),
-            Err(_) => std::thread::sleep(STEP),
-        }
-    }
-}
-
-fn tell<T: serde::Serialize>(link: &Link, message: &T) -> Result<()> {
-    let frame = serde_json::to_vec(message)
-        .map_err(|e| Error::harness(format!("cannot write a message: {e}")))?;
-    link.send(&frame).map_err(|e| lost(&e.to_string()))
-}
-
-/// Reads until the connection ends. What is urgent is done at once.
-fn read(signals: &Signals, orders: &Sender<Order>, interrupt: &AtomicBool) {
-    let stop = || signals.stop.store(true, Ordering::Relaxed);
-    loop {
-        let frame = match signals.link.receive(Some(STEP)) {
-            Ok(Some(frame)) => frame,
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                if interrupt.load(Ordering::Relaxed) {
-                    stop();
-                }
-                continue;
-            }
-            Ok(None) | Err(_) => break,
-        };
-        let Ok(message) = serde_json::from_slice::<ToShard>(&frame) else { break };
-        match message {
-            ToShard::Clock(number) => {
-                if tell(&signals.link, &FromShard::Clock(number, clock::now())).is_err() {
-                    break;
-                }
-            }
-            ToShard::Origin(at) => {
-                *signals.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
-            }
-            ToShard::Finish => signals.finish.store(true, Ordering::Relaxed),
-            other => {
-                if matches!(other, ToShard::Stop) {
-                    stop();
-                }
-                if orders.send(Order::Do(Box::new(other))).is_err() {
-                    break;
-                }
-            }
-        }
-    }
-    stop();
-    let _ended_already = orders.send(Order::Gone);
-}
-
 struct Worker<'a> {
     request: &'a Request,
     /// The address by which other machines reach this one.
@@ -216,6 +125,8 @@ impl Worker<'_> {
                     return Err(lost("it was closed before the run was over"));
                 }
                 Err(RecvTimeoutError::Timeout) if interrupt.load(Ordering::Relaxed) => {
+                    // So that it is not taken for one that was killed.
+                    let _lost = tell(&self.signals.link, &FromShard::Stopped(None));
                     return Err(Error::Interrupted);
                 }
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -238,19 +149,21 @@ impl Worker<'_> {
 
     fn answer(&mut self, order: ToShard) -> FromShard {
         self.signals.finish.store(false, Ordering::Relaxed);
+        self.signals.release.store(false, Ordering::Relaxed);
         *self.origin() = None;
         let done = match order {
-            ToShard::Plan { question, arms, seed } => {
-                self.prepare(question, &arms, seed).map(|()| FromShard::Ready)
+            ToShard::Plan { question, arms, seed, key } => {
+                self.prepare(question, &arms, seed, key).map(|()| FromShard::Ready)
             }
             ToShard::FirstLook => self.first_look(),
             ToShard::Start(group) => self.serve(&group),
-            ToShard::Drive { group, urls, part } => self.drive(&group, &urls, part),
+            ToShard::Drive { group, urls, part } => self.drive(&group, urls, part),
             _ => Err(Error::harness("an order that is none".to_owned())),
         };
         done.unwrap_or_else(|e| {
             let stopped = matches!(e, Error::Interrupted);
-            let failure = Failure { of_target: matches!(e, Error::Target(_)), why: e.to_string() };
+            let failure =
+                Failure { of_target: matches!(e, Error::Target { .. }), why: e.to_string() };
             FromShard::Stopped((!stopped).then_some(failure))
         })
     }
@@ -260,13 +173,24 @@ impl Worker<'_> {
     }
 
     /// Only what this machine's own descriptions and the shipped ones name is ever started.
-    fn prepare(&mut self, question: Question, names: &[String], seed: u64) -> Result<()> {
+    fn prepare(
+        &mut self,
+        question: Question,
+        names: &[String],
+        seed: u64,
+        key: String,
+    ) -> Result<()> {
         let placement = self.request.placement.clone();
-        let builtin = arms::builtin(&question, &placement)?;
+        let mut builtin = arms::builtin(&question, &placement)?;
+        builtin.secrets = SecretSource::shared(key);
+        if let Some(publish) = &mut builtin.publish {
+            publish.token = builtin.secrets.secret(TOKEN_VARIABLE)?;
+        }
         let mut arms = arms::find(names, &builtin, &self.request.allow_hosts, None)?;
         if self.request.role == Role::Target {
             for arm in &mut arms {
-                arm.manifest = arm.manifest.clone().at_host(self.own)?;
+                let manifest = arm.manifest.clone().at_host(self.own)?;
+                arm.manifest = manifest.delivering_to(&addresses(&self.request.allow_hosts)?);
             }
         }
         let command = Vec::new();
@@ -299,17 +223,24 @@ impl Worker<'_> {
         let plan = self.plan()?;
         let group = spec.group(plan)?;
         let context = ExecutionContext::here(&plan.placement, &self.signals.stop);
-        let side = TargetSide::start(&group, &context)?;
-        tell(&self.signals.link, &FromShard::Started(side.urls()))?;
-        let origin = self.wait_for_origin()?;
-        side.measure(origin, &|| self.signals.finish.load(Ordering::Relaxed))
-            .map(FromShard::Observed)
+        let mut side = TargetSide::start(&group, &context)?;
+        tell(&self.signals.link, &FromShard::Started(side.urls()?))?;
+        let origin = self.wait_until(|| *self.origin())?;
+        let observed = side.measure(origin, &|| self.signals.finish.load(Ordering::Relaxed))?;
+        tell(&self.signals.link, &FromShard::Observed(observed))?;
+        self.wait_for_release()?;
+        side.end();
+        Ok(FromShard::Ended)
     }
 
-    fn wait_for_origin(&self) -> Result<u64> {
+    fn wait_for_release(&self) -> Result<()> {
+        self.wait_until(|| self.signals.release.load(Ordering::Relaxed).then_some(()))
+    }
+
+    fn wait_until<T>(&self, ready: impl Fn() -> Option<T>) -> Result<T> {
         loop {
-            if let Some(origin) = *self.origin() {
-                return Ok(origin);
+            if let Some(ready) = ready() {
+                return Ok(ready);
             }
             if self.signals.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
@@ -321,23 +252,41 @@ impl Worker<'_> {
     fn drive(
         &self,
         spec: &GroupSpec,
-        urls: &[String],
-        (first, here, of): (usize, usize, usize),
+        urls: Vec<TargetUrls>,
+        DriverPart { first, here, of, share }: DriverPart,
     ) -> Result<FromShard> {
         let plan = self.plan()?;
         let mut group = spec.group(plan)?;
-        for (arm, url) in group.arms.iter_mut().zip(urls) {
-            self.check_host(&plan.arms[arm.arm], url)?;
-            (arm.manifest.url, arm.manifest.command) = (url.clone(), None);
+        let mut elsewhere = false;
+        for (arm, urls) in group.arms.iter_mut().zip(urls) {
+            for url in [Some(&urls.events), urls.subscribe.as_ref()].into_iter().flatten() {
+                elsewhere |= !self.checked(&plan.arms[arm.arm], url)?.is_loopback();
+            }
+            arm.manifest.is_running_at(urls.events, urls.subscribe);
         }
+        let address = match self.own {
+            IpAddr::V4(own) if elsewhere => Some(own),
+            IpAddr::V6(own) if elsewhere && group.arms.iter().any(|a| a.subscribers.is_some()) => {
+                return Err(Error::usage(format!(
+                    "subscribers are reached by IPv4, and this machine reaches the coordinator from {own}: give the coordinator an IPv4 address with --listen"
+                )));
+            }
+            _ => None,
+        };
         let margin = AtomicI64::new(0);
         let barrier = || {
             tell(&self.signals.link, &FromShard::Warm)?;
-            let origin = self.wait_for_origin()?;
+            let origin = self.wait_until(|| *self.origin())?;
             margin.store(origin as i64 - clock::now() as i64, Ordering::Relaxed);
             Ok(origin)
         };
-        let part = Part { first, here, of, origin: &barrier };
+        let drained = || {
+            tell(&self.signals.link, &FromShard::Drained)?;
+            self.wait_for_release()
+        };
+        let spread = Spread { share, address };
+        let run = crate::cluster::ticket::hex(&self.request.ticket.fingerprint.0[..8]);
+        let part = Part { run: &run, first, here, of, spread, origin: &barrier, drained: &drained };
         let context = ExecutionContext {
             part: Some(&part),
             ..ExecutionContext::here(&plan.placement, &self.signals.stop)
@@ -347,25 +296,38 @@ impl Worker<'_> {
         let driven = finished.into_iter().map(|finished| Driven {
             trial: finished.trial,
             seconds: finished.seconds,
+            event_records: finished.event_records,
             margin_ns: margin.load(Ordering::Relaxed),
         });
         Ok(FromShard::Driven(driven.collect()))
     }
 
     /// Events go to loopback, and to hosts that this shard's own command line names.
-    fn check_host(&self, arm: &Arm, url: &str) -> Result<()> {
+    fn checked(&self, arm: &Arm, url: &str) -> Result<Endpoint> {
         let endpoint =
             Endpoint::parse(url).map_err(|why| Error::harness(format!("{url}: {why}")))?;
         let allowed =
             self.request.allow_hosts.iter().any(|host| host.eq_ignore_ascii_case(&endpoint.host));
         match endpoint.is_loopback() || allowed {
-            true => Ok(()),
+            true => Ok(endpoint),
             false => Err(Error::usage(format!(
                 "{} would send events to {}, which is not this machine: add --allow-host {} to the command of the run, or of each shard",
                 arm.label, endpoint.host, endpoint.host
             ))),
         }
     }
+}
+
+/// The addresses of these hosts.
+fn addresses(hosts: &[String]) -> Result<Vec<IpAddr>> {
+    let mut all = Vec::new();
+    for host in hosts {
+        let found = (host.trim_matches(['[', ']']), 0).to_socket_addrs().map_err(|e| {
+            Error::usage(format!("--allow-host {host}: {e}; write its address, as in 192.168.1.10"))
+        })?;
+        all.extend(found.map(|address| address.ip()));
+    }
+    Ok(all)
 }
 
 /// Tells the coordinator what each second brought.

@@ -4,6 +4,7 @@
 use pushbench_core::error::{Error, Result};
 use pushbench_host::input::{WRITTEN, text};
 use pushbench_wire::link::Fingerprint;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, Read as _, Write as _};
@@ -48,10 +49,18 @@ impl Ticket {
                 path.display()
             ))
         };
+        // Whoever waits for the file finds all of it.
+        let written = path.with_extension(format!("{}.tmp", std::process::id()));
         let mut options = OpenOptions::new();
         let mut file =
-            options.write(true).create_new(true).mode(MODE).open(path).map_err(cannot)?;
-        file.write_all(format!("{}\n", self.text()).as_bytes()).map_err(cannot)
+            options.write(true).create_new(true).mode(MODE).open(&written).map_err(cannot)?;
+        let named = file
+            .write_all(format!("{}\n", self.text()).as_bytes())
+            .and_then(|()| Ok(renameat_with(CWD, &written, CWD, path, RenameFlags::NOREPLACE)?));
+        named.map_err(|e| {
+            let _never_named = std::fs::remove_file(&written);
+            cannot(e)
+        })
     }
 
     /// Takes it from the file of `--ticket`, `-` for standard input, or else from the environment.

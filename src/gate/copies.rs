@@ -44,7 +44,7 @@ pub(super) fn end(arms: &mut [Arm]) {
 /// fails without them, too, it is as if there were none.
 pub(super) fn checked(arms: &[Arm], mut check: impl FnMut(&[Arm]) -> Result<()>) -> Result<()> {
     let why = match check(arms) {
-        Err(Error::Target(why)) if arms.iter().any(|arm| arm.manifest.is_copied()) => why,
+        Err(Error::Target { why, .. }) if arms.iter().any(|arm| arm.manifest.is_copied()) => why,
         other => return other,
     };
     let mut originals = arms.to_vec();

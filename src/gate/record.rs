@@ -178,11 +178,11 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
 /// When a gate's blocks began, RFC 3339 in UTC, and how long they took, s. Without blocks its day.
 pub fn times(dir: &Path, settings: &Settings) -> (String, f64) {
     let day = || (format!("{}T00:00:00Z", settings.today), 0.0);
-    let Ok(run) = results_store::read(&last_run(dir)) else { return day() };
+    let Ok(header) = results_store::read_header(&last_run(dir)) else { return day() };
     let at = |text: &str| text.parse::<jiff::Timestamp>().ok();
-    let took = run.header.finished.as_deref().and_then(at).zip(at(&run.header.started));
+    let took = header.finished.as_deref().and_then(at).zip(at(&header.started));
     let took = took.map_or(0.0, |(end, begin)| end.duration_since(begin).as_secs_f64());
-    (run.header.started, took)
+    (header.started, took)
 }
 
 /// How many looks there were, or stages begun.

@@ -6,7 +6,7 @@ use pushbench_core::transport::Transport;
 use pushbench_host::secrets;
 use pushbench_sut::given::GIVEN;
 use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, OWN_FILE};
-use pushbench_sut::publisher;
+use pushbench_sut::publisher::SecretSource;
 use pushbench_wire::signing::SigningKey;
 
 /// Refuses options that have no meaning on an arm, alone or together.
@@ -221,9 +221,13 @@ fn check_authentication(
 
 /// What its sender authenticates with: in requests or messages of the driver, and in the environment of the
 /// built-in server.
-pub(super) fn authenticate(spec: &ArmSpec, manifest: &mut Manifest) -> Result<()> {
+pub(super) fn authenticate(
+    spec: &ArmSpec,
+    manifest: &mut Manifest,
+    secrets: &SecretSource,
+) -> Result<()> {
     if spec.has(ArmOption::Token) {
-        let token = new_secret(BEARER_VARIABLE, manifest)?;
+        let token = new_secret((BEARER_VARIABLE, spec), manifest, secrets)?;
         match &mut manifest.publisher {
             Some(publisher) => publisher.deliveries.bearer = Some(format!("Bearer {token}")),
             None => manifest.add_token(&token),
@@ -232,7 +236,7 @@ pub(super) fn authenticate(spec: &ArmSpec, manifest: &mut Manifest) -> Result<()
     if spec.has(ArmOption::Signed) {
         let secret = match manifest.secret.clone() {
             Some(own) => own,
-            None => new_secret(SECRET_VARIABLE, manifest)?,
+            None => new_secret((SECRET_VARIABLE, spec), manifest, secrets)?,
         };
         let key = SigningKey::parse(&secret).map_err(Error::harness)?;
         if let Some(publisher) = &mut manifest.publisher {
@@ -247,8 +251,12 @@ pub(super) fn authenticate(spec: &ArmSpec, manifest: &mut Manifest) -> Result<()
 }
 
 /// A secret of this run, which the program reads from a variable.
-fn new_secret(variable: &str, manifest: &mut Manifest) -> Result<String> {
-    let secret = publisher::new_token()?;
+fn new_secret(
+    (variable, spec): (&str, &ArmSpec),
+    manifest: &mut Manifest,
+    source: &SecretSource,
+) -> Result<String> {
+    let secret = source.secret(&format!("{variable} {spec}"))?;
     secrets::register(variable, &secret);
     manifest.env.push((variable.to_owned(), secret.clone()));
     Ok(secret)

@@ -13,7 +13,7 @@ use pushbench_sut::given::{GIVEN, Given};
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
 use pushbench_sut::publisher;
-use pushbench_sut::publisher::{PublishOptions, new_token};
+use pushbench_sut::publisher::{PublishOptions, SecretSource, new_token};
 use pushbench_sut::setup;
 use std::time::Duration;
 
@@ -108,6 +108,7 @@ pub(crate) fn builtin(question: &Question, placement: &Placement) -> Result<Buil
         work: None,
         answer: asks.map(|q| q.answer_bytes),
         publish: publish.transpose()?,
+        secrets: SecretSource::default(),
     })
 }
 
@@ -168,7 +169,7 @@ fn ready_for(
     builtin: &BuiltinOptions,
 ) -> Result<Manifest> {
     check_options(name, spec, &manifest, builtin)?;
-    authenticate(spec, &mut manifest)?;
+    authenticate(spec, &mut manifest, &builtin.secrets)?;
     if spec.has(ArmOption::Compressed) {
         manifest = manifest.with_compression(Compression::default());
     }

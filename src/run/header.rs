@@ -20,6 +20,7 @@ pub(super) fn of(request: &Request) -> RunHeader {
         scenario: p.scenario.clone(),
         arms: request.arms.iter().map(|a| arm_header(a, &p.scenario)).collect(),
         sizing: None,
+        failed_blocks: Vec::new(),
         calibration: None,
         proxies: BTreeMap::new(),
     });
@@ -56,7 +57,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         transport: arm.spec.transport.name().to_owned(),
         target: arm.spec.target.clone(),
         scheme: arm.manifest.scheme(),
-        library: Some(libraries::of_driver(&arm.spec, scenario.subscribers.is_some())),
+        library: Some(libraries::of_driver(&arm.spec, scenario.subscribers.is_some()).to_owned()),
         command: arm.manifest.command.clone(),
         host: arm.manifest.host(),
         matched: match arm.manifest.matched() {

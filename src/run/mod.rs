@@ -8,8 +8,13 @@ mod checks;
 pub mod environment;
 pub mod group_builder;
 mod header;
+mod interim;
+mod pilots;
 pub mod point;
+mod progress;
 mod sizing;
+
+pub use progress::{BlockEnded, PlanOutline, Progress};
 
 use crate::cluster::coordinator::Cluster;
 use crate::verify;
@@ -20,12 +25,12 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::record::findings::Findings;
 use pushbench_core::record::path::Calibration;
-use pushbench_core::record::run::RunHeader;
+use pushbench_core::record::run::{FailedBlock, RunHeader};
 use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
 use pushbench_core::scenario::{Blocks, Question, Scenario};
 use pushbench_host::cpus::Placement;
 use pushbench_host::results_store::Store;
-use pushbench_load::trial_group::{ExecutionContext, RemoteBlocks, TrialObserver};
+use pushbench_load::trial_group::{ExecutionContext, RemoteBlocks};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -45,22 +50,6 @@ pub struct Request {
     pub out: PathBuf,
     /// The command line, for the record.
     pub command: Vec<String>,
-}
-
-/// Receives the progress of a run.
-pub trait Progress: TrialObserver {
-    /// The run begins; it should take about this long.
-    fn begin(&mut self, estimate: Duration);
-    /// It will take this much longer than was thought.
-    fn extend(&mut self, by: Duration);
-    /// The next point of the sweep begins, of these arms.
-    fn point(&mut self, labels: &[String]);
-    /// The next thing being measured, in words.
-    fn stage(&mut self, what: &str);
-    /// Something worth a line.
-    fn say(&mut self, line: &str);
-    /// About this much more of the estimate is done.
-    fn advance(&mut self, by: Duration);
 }
 
 /// Runs everything. The results directory holds whatever was finished, also after an error.
@@ -136,7 +125,7 @@ impl<'a> StartedRun<'a> {
         let remote = self.cluster.map(|cluster| cluster as &dyn RemoteBlocks);
         let here = ExecutionContext::here(&request.placement, interrupt);
         let context = ExecutionContext { remote, ..here };
-        progress.begin(estimates(&request.question, request.arms.len()).0);
+        progress.begin(&outline(request));
         progress.stage("first look at every arm");
         self.header.findings = match self.cluster {
             Some(cluster) => cluster.first_look(interrupt)?,
@@ -146,7 +135,7 @@ impl<'a> StartedRun<'a> {
         let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
         let mut points = Vec::new();
         for (index, point) in request.question.points.iter().enumerate() {
-            progress.point(&labels);
+            progress.point(index, &point.setting, &labels);
             let mut records = self.records();
             let mut run = PointRun::begin(request, index, &context, &mut records, progress)?;
             run.run_blocks(first_planned(&point.scenario), &context, &mut records, progress)?;
@@ -166,8 +155,8 @@ impl<'a> StartedRun<'a> {
                 progress.extend(of_blocks(run.scenario(), request.arms.len(), blocks));
             }
             self.store.write_header(&self.header)?;
-            for run in &mut points {
-                progress.point(&labels);
+            for (index, run) in points.iter_mut().enumerate() {
+                progress.point(index, &request.question.points[index].setting, &labels);
                 run.run_blocks(wanted, &context, &mut self.records(), progress)?;
             }
         }
@@ -218,6 +207,12 @@ impl RunRecords<'_> {
         self.store.write_header(self.header)
     }
 
+    /// Writes down a block that could not be measured.
+    fn failed(&mut self, point: usize, block: FailedBlock) -> Result<()> {
+        self.header.points[point].failed_blocks.push(block);
+        self.store.write_header(self.header)
+    }
+
     /// Writes down how the path of a point was calibrated, and the versions of its proxies.
     fn calibrated(
         &mut self,
@@ -252,6 +247,20 @@ pub(crate) fn planned(request: &Request) -> RunHeader {
 /// Refuses a run that cannot be measured; starts nothing.
 pub(crate) fn check(request: &Request) -> Result<()> {
     checks::check(request)
+}
+
+/// What a run is about to measure.
+fn outline(request: &Request) -> PlanOutline<'_> {
+    let Request { question, arms, .. } = request;
+    PlanOutline {
+        scenario: &question.name,
+        arms: arms.iter().map(|arm| arm.label.clone()).collect(),
+        points: question.points.len(),
+        blocks: question.points.first().map(|point| first_planned(&point.scenario)),
+        seed: request.seed,
+        results: &request.out,
+        estimate: estimates(question, arms.len()).0,
+    }
 }
 
 /// How long the blocks of all points take that are planned, and those of them that `blocks = "auto"` may

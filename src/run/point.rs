@@ -1,9 +1,10 @@
 //! One point: a pilot for each arm, then its blocks.
 
-use crate::run::arms;
 use crate::run::arms::Arm;
 use crate::run::block_tally::{BlockTally, ENOUGH_BLOCKS};
 use crate::run::group_builder::{GroupBuilder, receiving};
+use crate::run::interim::{self, EndedBlocks};
+use crate::run::pilots::check_pilots;
 use crate::run::sizing::{AutoSizing, sizing_line};
 use crate::run::{
     Progress, Request, RunRecords, connections_each, most_planned, of_blocks, slots,
@@ -16,6 +17,7 @@ use pushbench_core::plan;
 use pushbench_core::record::account::OTHER_FAULTS;
 use pushbench_core::record::fanout::Deliveries;
 use pushbench_core::record::outcomes::Outcomes;
+use pushbench_core::record::run::FailedBlock;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::{DesignChoice, Flow, PathSettings, Scenario};
 use pushbench_core::units::nanos_text;
@@ -25,9 +27,7 @@ use pushbench_load::block;
 use pushbench_load::limits::Machine;
 use pushbench_load::trial_group::{ExecutionContext, FinishedTrial, TrialGroup};
 use pushbench_path::calibration::calibrate;
-use pushbench_sut::manifest::BuiltinOptions;
 use pushbench_sut::proxy;
-use pushbench_wire::fault::BROKEN;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ pub struct PointRun<'a> {
     design: Design,
     auto: Option<AutoSizing>,
     tally: BlockTally,
+    ended: EndedBlocks,
     /// The next block of the plan.
     next: usize,
     /// The first blocks have shown that more would change nothing.
@@ -102,6 +103,7 @@ impl<'a> PointRun<'a> {
             design,
             auto: AutoSizing::of(request, scenario),
             tally: BlockTally::of(&scenario.load, &request.out),
+            ended: EndedBlocks::default(),
             next: 0,
             stopped: false,
             builder,
@@ -132,7 +134,7 @@ impl<'a> PointRun<'a> {
         records: &mut RunRecords<'_>,
         progress: &mut dyn Progress,
     ) -> Result<()> {
-        let PointRun { builder, design, auto, tally, .. } = self;
+        let PointRun { builder, design, auto, tally, ended, .. } = self;
         let GroupBuilder { request, scenario, index, .. } = *builder;
         let arms = request.arms.len();
         let most = with_replacements(most_planned(scenario).max(wanted));
@@ -142,15 +144,20 @@ impl<'a> PointRun<'a> {
             }
             self.next = b.index + 1;
             progress.stage(&format!("block {}/{wanted}", (tally.valid + 1).min(wanted)));
-            let mut trials = Vec::new();
+            let (mut trials, mut failed) = (Vec::new(), None);
             for group in builder.block(b, *design) {
                 let finished = match measure(&group, context, progress) {
-                    Err(Error::Target(why)) if tally.blocks > 0 => {
+                    Err(Error::Target { why, at }) if tally.blocks > 0 => {
                         tally.failures += 1;
-                        progress.say(&format!("block {} is void: {why}", b.index));
+                        progress.say(&format!("block {} of the plan is void: {why}", b.index + 1));
+                        let only = (group.arms.len() == 1).then_some(0);
+                        let arm = at.or(only).map(|at| group.arms[at].arm);
+                        let block = FailedBlock { block: b.index, arm, reason: why.clone() };
+                        records.failed(index, block)?;
                         if tally.failures >= ENOUGH_BLOCKS {
-                            return Err(Error::Target(why));
+                            return Err(Error::Target { why, at });
                         }
+                        failed = Some(why);
                         break;
                     }
                     other => other?,
@@ -168,11 +175,17 @@ impl<'a> PointRun<'a> {
                 wanted = sizing.blocks;
                 records.sized(index, sizing)?;
             }
+            if !whole && tally.blocks + wanted <= with_replacements(wanted) + tally.valid {
+                progress.extend(of_blocks(scenario, arms, 1)); // it will be replaced
+            }
+            progress.block(&interim::ended(b.index, &trials, failed, (tally, wanted, whole)));
+            ended.compare(trials, records.header, index, progress);
             let chosen = scenario.compare.design == DesignChoice::Auto;
             if chosen && *design != Design::Sequential && tally.cut_queues() {
                 progress.say(
                     "slices cut a queue in most of the blocks so far: all are measured anew, sequentially",
                 );
+                progress.extend(of_blocks(scenario, arms, tally.valid));
                 *design = Design::Sequential;
                 *tally = BlockTally::of(&scenario.load, &request.out);
                 *auto = AutoSizing::of(request, scenario);
@@ -225,64 +238,6 @@ pub(crate) fn measure_alone(
 pub(crate) fn most_frequent_fault(trial: &Trial) -> Option<String> {
     let reported = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
     reported.max_by_key(|(_, n)| **n).map(|(message, n)| format!("{n}× {message}"))
-}
-
-/// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
-/// the events of this point or their rate are beyond it.
-fn check_pilots(builder: &GroupBuilder<'_>, pilots: &[Trial]) -> Result<()> {
-    let none_acknowledged = |t: &&Trial| {
-        t.account.measured.due > 0
-            && t.account.measured.acknowledged + t.account.warmup.acknowledged == 0
-            && !validity::is_stopped_by_proxies(t)
-    };
-    let Some(trial) = pilots.iter().find(none_acknowledged) else {
-        return Ok(());
-    };
-    let responses = match most_frequent_fault(trial) {
-        Some(fault) => fault,
-        None if trial.account.unsolicited > 0 => {
-            format!("{} messages came back, none with the id of an event", trial.account.unsolicited)
-        }
-        None if trial.account.other_messages > 0 => {
-            format!("{} messages came back, none that fits answer", trial.account.other_messages)
-        }
-        None if trial.account.callbacks.as_ref().is_some_and(|c| !c.accepted.is_empty()) => {
-            "questions were accepted, but no answer came to the address that the header callback-url names"
-                .to_owned()
-        }
-        None => "no answer came".to_owned(),
-    };
-    // A closed loop has no rate.
-    let rate = if trial.offered_per_second.is_some() { "a lower --rate, " } else { "" };
-    // What cannot be read is not read at a lower rate either.
-    let try_this = match responses.contains(&format!("× {BROKEN}")) {
-        true => {
-            "targets/PROTOCOL.md, \"What an answer may hold\", lists the supported answers: correct the target"
-                .to_owned()
-        }
-        false if builder.scenario.headers_bytes > 0 => {
-            format!("try {rate}fewer --connections, a smaller --payload or a smaller payload.headers_bytes")
-        }
-        false => format!("try {rate}fewer --connections or a smaller --payload"),
-    };
-    let died = trial.judged.invalid.first().cloned().unwrap_or_default();
-    let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
-    let name = trial.label.split('#').next().unwrap_or_default();
-    // `verify` does not accept the sides of a gate and the transports of subscribers, and by name it finds no
-    // target that options describe.
-    let url = &builder.request.arms[trial.arm].manifest.url;
-    let is_it = |found: &Vec<Arm>| found[0].manifest.url == *url;
-    let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[], None)
-        .ok()
-        .filter(is_it)
-        .map_or(String::new(), |_| {
-            format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
-        });
-    Err(Error::target(format!(
-        "{}: none of {} events was acknowledged: {responses}{died}; it acknowledged single events before \
-         the pilot: {try_this}{verify}",
-        trial.label, trial.account.measured.due
-    )))
 }
 
 /// `each`: connections that a subscriber holds; `shards`: of the driver. A shard records the busy periods

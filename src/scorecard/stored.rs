@@ -28,9 +28,7 @@ impl Request {
     ) -> Option<(PathBuf, StoredRun, Vec<String>)> {
         let shipped = request.arms.iter().all(|arm| !arm.manifest.is_own());
         let found = self.places(shipped).into_iter().filter_map(|(dir, asked)| {
-            let file = dir.join("run.json");
-            let text = input::text(&file, input::GENERATED).ok()?;
-            let header = RunHeader::read(&file, &text).ok()?;
+            let header = results_store::read_header(&dir).ok()?;
             let differs = same_plan(planned, &header)?;
             (asked || differs.is_empty()).then_some((dir, header.started, differs))
         });

@@ -2,7 +2,7 @@
 //! that it chooses. The driver's records come back with the accounts of the targets.
 
 use crate::run::arms::Arm;
-use crate::run::{Progress, Request, execute};
+use crate::run::{PlanOutline, Progress, Request, execute};
 use crate::selftest::SelfTestContext;
 use pushbench_analysis::stats::queue::{Work, first_in_first_out};
 use pushbench_core::arm::ArmSpec;
@@ -12,7 +12,7 @@ use pushbench_core::plan::Slices;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
-use pushbench_core::scenario::{Load, Override};
+use pushbench_core::scenario::{Load, Override, Setting};
 use pushbench_core::schedule::{Due, Schedule};
 use pushbench_core::transport::Carrier;
 use pushbench_faults::exact_target::{Account, AccountFile, Served, Service};
@@ -242,9 +242,9 @@ impl TrialObserver for Quiet {
 }
 
 impl Progress for Quiet {
-    fn begin(&mut self, _estimate: Duration) {}
+    fn begin(&mut self, _plan: &PlanOutline<'_>) {}
     fn extend(&mut self, _by: Duration) {}
-    fn point(&mut self, _labels: &[String]) {}
+    fn point(&mut self, _number: usize, _setting: &Setting, _labels: &[String]) {}
     fn stage(&mut self, _what: &str) {}
     fn say(&mut self, _line: &str) {}
     fn advance(&mut self, _by: Duration) {}

@@ -217,6 +217,7 @@ fn no_chunk(line: &[u8]) -> NoAnswer {
 
 /// What is read of a peer that sends these bytes and closes: status, body, and whether the connection
 /// ends with it.
+#[cfg(test)]
 pub(super) fn whole(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), NoAnswer> {
     let mut reader = ResponseReader::new(bytes);
     loop {

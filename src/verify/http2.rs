@@ -1,8 +1,9 @@
 //! HTTP/2: each event is a request, which is a stream, and several are open at the same time.
 
+use crate::verify::answer::Answer;
 use crate::verify::no_answer::NoAnswer;
 use crate::verify::probe_connection::{
-    Answer, BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
+    BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
 };
 use crate::verify::recording_socket::{FirstBytes, RecordingSocket, Waiting};
 use crate::verify::webhook::encoded;

@@ -1,7 +1,8 @@
 //! A known set of well-formed events: each must be acknowledged once, in order.
 
+use crate::verify::answer::Answer;
 use crate::verify::no_answer::NoAnswer;
-use crate::verify::probe_connection::{Answer, ProbeConnection, ProbeTarget, WriteMode};
+use crate::verify::probe_connection::{ProbeConnection, ProbeTarget, WriteMode};
 use pushbench_core::event::Matching;
 use pushbench_core::record::findings::{Aspect, Finding, YES};
 use std::time::{Duration, Instant};

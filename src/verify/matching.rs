@@ -1,9 +1,10 @@
 //! How the answers of a target find their events, where its description does not say: a few events are sent
 //! one by one, and each answer is searched for the id of its event.
 
+use crate::verify::answer::Answer;
 use crate::verify::known_events::{EventTally, Plan, Unacknowledged};
 use crate::verify::no_answer::NoAnswer;
-use crate::verify::probe_connection::{Answer, ProbeConnection, ProbeTarget, WriteMode};
+use crate::verify::probe_connection::{ProbeConnection, ProbeTarget, WriteMode};
 use pushbench_core::event::Matching;
 use pushbench_wire::response_body;
 use std::time::{Duration, Instant};

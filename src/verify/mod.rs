@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod response_tests;
 
+mod answer;
 mod closed_loop;
 mod compressed_socket;
 mod forgeries;
@@ -28,6 +29,7 @@ mod websocket;
 pub use closed_loop::closed_loop;
 
 use known_events::{EventTally, Plan, Unacknowledged};
+use no_answer::NO_CONNECTION;
 use probe_connection::{ProbeConnection, ProbeTarget};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
@@ -39,8 +41,10 @@ use pushbench_sut::process::{Launch, Running, start_all, stop_all};
 use pushbench_wire::response_diagnostics::TLS;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// Sockets of a process are closed before it has ended: this long it may take.
+const GONE: Duration = Duration::from_secs(2);
 /// An answer that takes longer does not come, whatever the scenario allows.
 const LONGEST: Duration = Duration::from_secs(10);
 /// On a machine that stalls an answer that is under way takes this long.
@@ -171,13 +175,6 @@ pub fn full(subjects: &[Subject<'_>], context: &VerifyContext<'_>) -> Result<Vec
     })
 }
 
-/// Status and body of the response in these bytes, after which the peer closes, and whether the connection
-/// ends with it: for tests, which put the same bytes before the driver's client.
-#[doc(hidden)]
-pub fn read_response(bytes: &[u8]) -> Option<(u16, Vec<u8>, bool)> {
-    http::whole(bytes).ok()
-}
-
 /// What a form has brought.
 struct ProbeResult {
     tally: EventTally,
@@ -270,14 +267,42 @@ fn probe_one(
     if subject.batches && !result.tally.acknowledged.is_empty() {
         result.list.push(webhook::batch(&target));
     }
+    // What ends a target that has acknowledged every known event is a probe: that is a finding.
+    let all_acknowledged = result.list.iter().any(|f| f.aspect == Aspect::Malformed)
+        && result.tally.acknowledged.len() == result.tally.sent;
+    if all_acknowledged && running.is_ours() {
+        note_end(&mut result.list, running);
+    }
     result.list.extend(effective_config(running));
     result.list.sort_by_key(|f| f.aspect);
     Ok(Findings {
         arm: subject.label.to_owned(),
         acknowledged: result.tally.acknowledged.len(),
-        failure: failure(subject, running, &target, &result.tally),
+        failure: match all_acknowledged {
+            true => None,
+            false => failure(subject, running, &target, &result.tally),
+        },
         list: result.list,
     })
+}
+
+/// Says how the target ended where it no longer takes connections.
+fn note_end(list: &mut [Finding], running: &mut Running) {
+    let refused =
+        |f: &&mut Finding| f.detail.as_ref().is_some_and(|d| d.starts_with(NO_CONNECTION));
+    let mut refused = list.iter_mut().filter(refused).peekable();
+    if refused.peek().is_none() {
+        return;
+    }
+    let until = Instant::now() + GONE;
+    let how = loop {
+        match running.ended() {
+            Some(how) => break how,
+            None if Instant::now() > until => return,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    refused.for_each(|f| f.detail = f.detail.take().map(|d| format!("{d}; the target {how}")));
 }
 
 /// What a built-in server says of its configuration; unknown for other servers.

@@ -1,6 +1,6 @@
 //! The reasons for a missing answer.
 
-use crate::verify::probe_connection::Answer;
+use crate::verify::answer::Answer;
 use pushbench_host::secrets;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::tls::diagnostics::TlsFailure;
@@ -8,6 +8,8 @@ use pushbench_wire::{response_body, webhook};
 use std::fmt;
 use std::io;
 
+/// How a refused connection is said.
+pub(super) const NO_CONNECTION: &str = "no connection to ";
 /// Longest piece of a target's text that is shown.
 const SHOWN_CHARS: usize = 120;
 
@@ -95,7 +97,7 @@ impl NoAnswer {
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoAnswer::Refused(why) => write!(f, "no connection to {why}"),
+            NoAnswer::Refused(why) => write!(f, "{NO_CONNECTION}{why}"),
             NoAnswer::Greeting(why) => f.write_str(why),
             NoAnswer::TimedOut => f.write_str("no answer came"),
             NoAnswer::Closed(None) => f.write_str("the connection was closed"),

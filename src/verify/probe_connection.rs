@@ -1,7 +1,7 @@
 //! How the probes send a message over a transport and read the answer.
 
+use crate::verify::answer::Answer;
 use crate::verify::no_answer::{NoAnswer, shown};
-use hyper::header::HeaderMap;
 use pushbench_core::event::{Matched, Matching, Template, elements};
 use pushbench_core::message_pattern::Captured;
 use pushbench_core::transport::Carrier;
@@ -204,43 +204,6 @@ impl<'a> ProbeTarget<'a> {
                 Matching::Order => self.may_answer(&answer.body),
                 Matching::Id => self.named(&answer.body) == Some(index),
             }
-    }
-}
-
-/// Something that came back as the protocol has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    /// HTTP: status code and line.
-    pub status: Option<(u16, String)>,
-    /// Those of HTTP.
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// By its status: a message without one may mean anything.
-    pub fn refuses(&self) -> bool {
-        self.status.as_ref().is_some_and(|(code, _)| !(200..300).contains(code))
-    }
-
-    /// By its status the target failed, and may not fail the next time.
-    pub fn fails(&self) -> bool {
-        self.status.as_ref().is_some_and(|(code, _)| (500..600).contains(code))
-    }
-
-    /// The beginning of its body.
-    pub fn text(&self) -> String {
-        shown(&self.body)
-    }
-
-    /// What came back, for a person.
-    pub fn shown(&self) -> String {
-        let body = self.text();
-        match &self.status {
-            Some((_, line)) if body.is_empty() => format!("answered {line}"),
-            Some((_, line)) => format!("answered {line}: {body}"),
-            None => format!("answered `{body}`"),
-        }
     }
 }
 

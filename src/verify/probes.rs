@@ -1,7 +1,8 @@
 //! Probes of every transport with unusual or invalid messages.
 
+use crate::verify::answer::Answer;
 use crate::verify::no_answer::NoAnswer;
-use crate::verify::probe_connection::{Answer, ProbeConnection, ProbeTarget, WriteMode};
+use crate::verify::probe_connection::{ProbeConnection, ProbeTarget, WriteMode};
 use pushbench_core::event::Matching;
 use pushbench_core::record::findings::{Aspect, Finding};
 use std::time::Duration;

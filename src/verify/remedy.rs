@@ -1,8 +1,9 @@
 //! From what came back to what a person does next.
 
+use crate::verify::answer::Answer;
 use crate::verify::known_events::Unacknowledged;
 use crate::verify::no_answer::NoAnswer;
-use crate::verify::probe_connection::{Answer, ProbeConnection as _, ProbeTarget};
+use crate::verify::probe_connection::{ProbeConnection as _, ProbeTarget};
 use crate::verify::tcp::Tcp;
 use crate::verify::websocket::Websocket;
 use hyper::StatusCode;

@@ -114,7 +114,7 @@ proptest! {
     fn responses_are_hypers_and_the_first_looks(bytes in response()) {
         prop_assert_eq!(ours(&bytes), hyper_response(&bytes), "{:?}", String::from_utf8_lossy(&bytes));
         let driver = whole(&bytes, &[]).ok().map(|(status, body, _, keep)| (status, body, !keep));
-        let first_look = super::read_response(&bytes);
+        let first_look = super::http::whole(&bytes).ok();
         prop_assert_eq!(driver, first_look, "{:?}", String::from_utf8_lossy(&bytes));
     }
 
@@ -141,7 +141,7 @@ proptest! {
         let driver = whole(&bytes, &[]);
         prop_assert_eq!(&whole(&bytes, &[mode]), &driver);
         let driver = driver.ok().map(|(status, body, _, keep)| (status, body, !keep));
-        prop_assert_eq!(driver, super::read_response(&bytes));
+        prop_assert_eq!(driver, super::http::whole(&bytes).ok());
     }
 }
 

@@ -1,9 +1,8 @@
 //! Length-prefixed messages on a bare socket.
 
+use crate::verify::answer::Answer;
 use crate::verify::no_answer::NoAnswer;
-use crate::verify::probe_connection::{
-    Answer, BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode,
-};
+use crate::verify::probe_connection::{BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode};
 use crate::verify::recording_socket::RecordingSocket;
 use hyper::header::HeaderMap;
 use std::io::{Read as _, Write as _};

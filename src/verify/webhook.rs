@@ -1,9 +1,10 @@
 //! HTTP/1.1 written and read without a library, and the probes that only HTTP has.
 
+use crate::verify::answer::Answer;
 use crate::verify::http::{Response, ResponseReader};
 use crate::verify::no_answer::NoAnswer;
 use crate::verify::probe_connection::{
-    Answer, BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
+    BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
 };
 use crate::verify::probes::attempts;
 use crate::verify::recording_socket::RecordingSocket;

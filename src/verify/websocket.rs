@@ -1,10 +1,11 @@
 //! WebSocket on tungstenite in blocking mode, and the probes that only WebSocket has.
 
+use crate::verify::answer::Answer;
 use crate::verify::compressed_socket::CompressedSocket;
 use crate::verify::http::ResponseReader;
 use crate::verify::no_answer::{NoAnswer, shown};
 use crate::verify::probe_connection::{
-    Answer, BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
+    BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
 };
 use crate::verify::recording_socket::RecordingSocket;
 use crate::verify::tcp::ignore_closed;

@@ -3,6 +3,7 @@
 
 pub mod publisher;
 pub mod targets;
+pub mod terminal;
 pub mod turn;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 /// The binary under test.
 pub const PUSHBENCH: &str = env!("CARGO_BIN_EXE_pushbench");
 /// Only a broken machine makes a condition take this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The variable by which all processes of a bench are found.
 const MARK: &str = "PUSHBENCH_TEST_MARK";
 /// Where it is set, no trial is void because the machine stalled.
@@ -218,4 +219,10 @@ pub fn json(bench: &Bench, dir: &str) -> serde_json::Value {
 /// The valid blocks of the first point, whose trials the report merges: a machine that stalls may void a block.
 pub fn valid_blocks(report: &serde_json::Value) -> u64 {
     report["points"][0]["design"]["blocks_valid"].as_u64().unwrap()
+}
+
+/// The whole lines of a run's `trials.jsonl`, which may be written at this moment; none where there is no such file.
+pub fn trials_so_far(run: &std::path::Path) -> Vec<serde_json::Value> {
+    let lines = std::fs::read_to_string(run.join("trials.jsonl")).unwrap_or_default();
+    lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

@@ -194,7 +194,9 @@ fn every_input_is_used_and_every_used_one_is_there() {
     assert_eq!(inputs["on-inconclusive"]["default"], "warn");
     assert_eq!(action["runs"]["using"], "composite");
     // Each variable that a step sets is read by the script, and inputs never stand in a command.
-    let script = std::fs::read_to_string(repository().join(".github/gate.sh")).unwrap();
+    let script = ["gate.sh", "program.sh"]
+        .map(|name| std::fs::read_to_string(repository().join(".github").join(name)).unwrap());
+    let script = script.concat();
     for step in action["runs"]["steps"].as_array().unwrap() {
         let run = step["run"].as_str().unwrap_or_default();
         assert!(!run.contains("${{"), "{run}");

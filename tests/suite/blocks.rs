@@ -1,6 +1,6 @@
 //! How many blocks a run has: too few, replaced ones, and a number that it finds itself.
 
-use crate::common::{Bench, PUSHBENCH, json};
+use crate::common::{Bench, Ended, PUSHBENCH, json};
 use serde_json::Value;
 
 fn verdicts(report: &Value) -> Vec<(&str, &str)> {
@@ -24,13 +24,13 @@ fn fewer_blocks_than_a_verdict_needs_are_run_and_claim_nothing() {
     assert!(ended.out.contains("at least 8 are needed for a claim"), "{}", ended.out);
 }
 
-#[test]
-fn a_voided_block_is_kept_shown_and_replaced() {
-    let bench = Bench::new();
-    // Started for the first look, for the pilot and for each block; in the second block it dies.
+/// Runs four blocks against a target that goes through this at its fourth start: the first look, the pilot and the first
+/// block need one each.
+fn with_a_fourth_start(bench: &Bench, fourth: &str) -> (Ended, Value) {
     let server = format!("{PUSHBENCH} serve webhook --listen 127.0.0.1:$1");
     let script = format!(
-        "#!/bin/sh\necho x >> starts\nif [ $(wc -l < starts) -eq 4 ]; then {server} & sleep 0.5; kill -9 $!; exit 7; fi\nexec {server}\n"
+        "#!/bin/sh\necho x >> starts\nif [ $(wc -l < starts) -eq 4 ]; then {}; exit 7; fi\nexec {server}\n",
+        fourth.replace("SERVER", &server)
     );
     let program = bench.executable("server.sh", &script);
     let program = program.display();
@@ -41,22 +41,50 @@ fn a_voided_block_is_kept_shown_and_replaced() {
     let args = ["run", "--arm", "webhook@t", "--arm", "websocket@builtin", "--rate", "300"];
     let more = ["--blocks", "4", "--duration", "600ms", "--warmup", "200ms", "--out", "r"];
     let ended = bench.run(&[&args[..], &more].concat());
-    // 1: the scenario expects that nothing is lost, and an event on its way to the dead target is.
+    // 1: the scenario expects that nothing is lost, and an event on its way to a dead target is.
     assert!(matches!(ended.code, Some(0 | 1)), "{}\n{}", ended.out, ended.err);
-    let report = json(&bench, "r");
-    let (point, arm) = (&report["points"][0], &report["points"][0]["arms"][0]);
+    let report = json(bench, "r");
+    let point = report["points"][0].clone();
     assert_eq!(point["design"]["blocks_planned"], 4);
     assert_eq!(point["design"]["blocks_valid"], 4, "{}\n{}", ended.out, ended.err);
-    // A block whose target dies before it is ready has no trial, and is told as it happens.
+    assert_eq!(point["validity"]["ok"], false);
+    bench.nothing_left();
+    (ended, point)
+}
+
+#[test]
+fn a_voided_block_is_kept_shown_and_replaced() {
+    let bench = Bench::new();
+    let (ended, point) = with_a_fourth_start(&bench, "SERVER & sleep 0.5; kill -9 $!");
+    // A block whose target dies before it is ready has no trial.
+    let arm = &point["arms"][0];
     let voided = arm["invalid"].as_u64().unwrap();
-    assert!(voided >= 1 || ended.err.contains("is void"), "{}\n{}", ended.out, ended.err);
+    let failed = ended.out.matches(" could not be measured: ").count() as u64;
+    assert!(voided + failed >= 1, "{}\n{}", ended.out, ended.err);
     // A block may be void for what befell the other arm.
     assert!(arm["trials"].as_u64() >= Some(4 + voided), "{arm}");
     if voided > 0 {
         assert!(ended.out.contains("webhook@t: 1 invalid: target "), "{}", ended.out);
-        assert_eq!(point["validity"]["ok"], false);
     }
-    bench.nothing_left();
+}
+
+/// It has no trial, and is in the record nevertheless.
+#[test]
+fn a_block_whose_target_does_not_start_is_counted_shown_and_replaced() {
+    let bench = Bench::new();
+    let (ended, point) = with_a_fourth_start(&bench, "echo no luck today >&2");
+    assert!(ended.err.contains("block 2 of the plan is void: "), "{}", ended.err);
+    for said in ["block 2 could not be measured: target t exited with code 7", "no luck today"] {
+        assert!(ended.out.contains(said), "{}", ended.out);
+    }
+    let run = point["validity"]["trust"]["blocks_run"].as_u64();
+    let recorded = point["design"]["blocks_run"].as_u64().unwrap();
+    assert_eq!(run, Some(recorded + 1), "{point}");
+    let header: Value =
+        serde_json::from_str(&std::fs::read_to_string(bench.path("r/run.json")).unwrap()).unwrap();
+    let failed = &header["points"][0]["failed_blocks"][0];
+    assert_eq!((&failed["block"], &failed["arm"]), (&1.into(), &0.into()));
+    assert!(failed["reason"].as_str().unwrap().contains("no luck today"), "{failed}");
 }
 
 #[test]

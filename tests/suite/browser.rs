@@ -3,6 +3,8 @@
 //! browser or npm is missing, except in CI, where that is a failure.
 
 mod cdp;
+mod index;
+mod saving;
 
 use self::cdp::Page;
 use crate::common::Bench;

@@ -1,8 +1,10 @@
 //! Runs on several machines, played by processes of this one: a coordinator, and shards that connect to it.
 
-use crate::common::{Bench, eventually};
+mod merged;
+
+use crate::browser::missing;
+use crate::common::{Bench, PUSHBENCH, eventually, trials_so_far as trials};
 use serde_json::Value;
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -31,9 +33,30 @@ struct Coordinator<'a> {
 
 impl Coordinator<'_> {
     fn start<'a>(bench: &'a Bench, size: usize, blocks: usize, more: &[&str]) -> Coordinator<'a> {
+        Coordinator::of("ingest", bench, size, blocks, more)
+    }
+
+    fn of<'a>(
+        scenario: &str,
+        bench: &'a Bench,
+        size: usize,
+        blocks: usize,
+        more: &[&str],
+    ) -> Coordinator<'a> {
+        let run = |words: &[&str]| bench.pushbench(words);
+        Coordinator::start_by(run, (scenario, "run"), bench, (size, blocks), more)
+    }
+
+    fn start_by<'a>(
+        by: impl Fn(&[&str]) -> Command,
+        (scenario, out): (&str, &str),
+        bench: &'a Bench,
+        (size, blocks): (usize, usize),
+        more: &[&str],
+    ) -> Coordinator<'a> {
         let address = format!("127.0.0.1:{}", free_port());
-        let mut command = bench.pushbench(&["coordinate", "ingest", "--ticket", "ticket"]);
-        command.args(["--listen", &address, "--shards", &size.to_string(), "--out", "run"]);
+        let mut command = by(&["coordinate", scenario, "--ticket", "ticket"]);
+        command.args(["--listen", &address, "--shards", &size.to_string(), "--out", out]);
         command
             .args(RUN)
             .args(["--blocks", &blocks.to_string()])
@@ -83,6 +106,16 @@ impl Coordinator<'_> {
         eventually(what, || self.said().contains(what));
     }
 
+    /// Waits for the end of a run that succeeds, and of its shards.
+    fn succeeds(self, shards: Vec<Child>) {
+        let output = self.end();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        for shard in shards {
+            let (code, err) = ended(shard);
+            assert_eq!(code, Some(0), "{err}");
+        }
+    }
+
     fn end(self) -> Output {
         let bench = self.bench;
         let output = self.child.wait_with_output().unwrap();
@@ -103,76 +136,44 @@ fn ended(child: Child) -> (Option<i32>, String) {
     (output.status.code(), text(&output.stderr))
 }
 
-fn trials(run: &Path) -> Vec<Value> {
-    let lines = std::fs::read_to_string(run.join("trials.jsonl")).unwrap();
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// Waits until the run has begun to record blocks.
 fn until_a_block(bench: &Bench) {
     let began = Instant::now();
-    let blocks = || {
-        let lines = std::fs::read_to_string(bench.path("run/trials.jsonl")).unwrap_or_default();
-        lines.lines().filter(|line| line.contains("\"stage\":\"block\"")).count()
-    };
     // Both arms of the first one.
-    while blocks() < 2 {
+    while trials(&bench.path("run")).iter().filter(|t| t["stage"] == "block").count() < 2 {
         assert!(began.elapsed() < Duration::from_secs(60), "no block");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Every due event belongs to exactly one shard, whatever the number of shards is.
+/// Where the coordinator has no room left, the run ends with the reason, and so does everybody else.
 #[test]
-fn a_run_on_three_machines_has_the_events_of_one_on_one_machine() {
+fn a_full_disk_at_the_coordinator_ends_the_run() {
     let bench = Bench::new();
-    let coordinator = Coordinator::start(&bench, 3, 2, &[]);
+    std::fs::create_dir(bench.path("small")).unwrap();
+    let mounted = |words: &[&str]| {
+        let script = "mount -t tmpfs -o size=64k none small || exit 99; exec \"$0\" \"$@\"";
+        let mut command = bench.command("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", script]).args(words);
+        command
+    };
+    if !mounted(&["true"]).output().is_ok_and(|tried| tried.status.success()) {
+        return missing("no mount namespaces, which unshare of util-linux makes");
+    }
+    let coordinator = Coordinator::start_by(
+        |words| mounted(&[&[PUSHBENCH], words].concat()),
+        ("ingest", "small/run"),
+        &bench,
+        (3, 40),
+        &[],
+    );
     let shards = coordinator.spawn(0..3);
     let output = coordinator.end();
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    for shard in shards {
-        let (code, err) = ended(shard);
-        assert_eq!(code, Some(0), "{err}");
-    }
-    assert!(!bench.path("ticket").exists(), "a ticket of a run that has begun is of no use");
-    let alone =
-        bench.run(&[&["run", "ingest", "--out", "alone", "--blocks", "2"], &RUN[..]].concat());
-    assert_eq!(alone.code, Some(0), "{}", alone.err);
-    let of = |dir: &str| -> Vec<(Value, Value, Value)> {
-        let blocks = trials(&bench.path(dir)).into_iter().filter(|t| t["stage"] == "block");
-        let mut all: Vec<_> = blocks
-            .map(|t| (t["block"].clone(), t["label"].clone(), t["events"]["due"].clone()))
-            .collect();
-        all.sort_by_key(|t| t.0.to_string() + t.1.as_str().unwrap());
-        all
-    };
-    assert_eq!(of("run"), of("alone"));
-    for trial in trials(&bench.path("run")) {
-        let machines = trial["machines"].as_array().unwrap();
-        assert_eq!(machines.len(), 3, "{machines:?}");
-        let sum = |what: &str| machines.iter().filter_map(|m| m[what].as_u64()).sum::<u64>();
-        assert_eq!(Some(sum("due")), trial["events"]["due"].as_u64());
-        assert_eq!(Some(sum("acknowledged")), trial["events"]["acknowledged"].as_u64());
-        assert!(
-            machines
-                .iter()
-                .filter(|m| !m["due"].is_null())
-                .all(|m| m["margin_ns"].as_i64() > Some(0))
-        );
-        // All of them have the same clock here.
-        for machine in machines {
-            let offset = machine["clock_offset_ns"].as_i64().unwrap().unsigned_abs();
-            assert!(Some(offset) <= machine["clock_uncertainty_ns"].as_u64(), "{machine}");
-        }
-        assert!(trial["target"]["cpu_ns"].as_u64() > Some(0));
-    }
-    let report = bench.run(&["report", "run"]);
-    for said in ["3 machines: driver on", "rank 0", "targets on", "common origin within ±"] {
-        assert!(report.out.contains(said), "no {said:?} in:\n{}", report.out);
-    }
-    let json: Value =
-        serde_json::from_str(&bench.run(&["report", "run", "--format", "json"]).out).unwrap();
-    assert_eq!(json["points"][0]["design"]["machines"].as_array().unwrap().len(), 3);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(err.contains("No space left") && err.contains("small/run"), "{err}");
+    shards.into_iter().for_each(|shard| assert_ne!(ended(shard).0, None));
+    bench.nothing_left();
 }
 
 #[test]
@@ -305,9 +306,7 @@ fn silent_peers_and_shards_that_start_again_do_not_stop_the_others() {
     drop(ended(first));
     coordinator.until_it_says("rank 0 is gone before the run has begun");
     let shards = coordinator.spawn(0..3);
-    let output = coordinator.end();
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    shards.into_iter().for_each(|shard| assert_eq!(ended(shard).0, Some(0)));
+    coordinator.succeeds(shards);
     drop(silent);
     bench.run(&["reproduce", "run"]).fails(64, &["3 machines"]);
 }
@@ -329,7 +328,10 @@ fn who_is_missing_is_named() {
 fn what_several_machines_cannot_measure_is_refused_before_anyone_joins() {
     let bench = Bench::new();
     for (args, messages) in [
-        (vec!["fanout"], vec!["the flow fanout", "one machine"]),
+        (vec!["idle"], vec!["the flow idle", "one machine"]),
+        (vec!["duplex"], vec!["the flow duplex", "one machine"]),
+        (vec!["fanout", "--set", "load.arrivals=closed"], vec!["closed loop"]),
+        (vec!["fanout", "--arm", "webhook@flask"], vec!["flask"]),
         (vec!["ingest", "--set", "path.rtt=20ms"], vec!["[path]"]),
         (vec!["ingest", "--arm", "webhook+tls@builtin"], vec!["+tls"]),
         (vec!["ingest", "--set", "faults.refuse=1%"], vec!["[faults]"]),
@@ -347,6 +349,13 @@ fn what_several_machines_cannot_measure_is_refused_before_anyone_joins() {
         all.extend(["--ticket", "t", "--out", "r"]);
         bench.run(&all).fails(64, &messages);
         assert!(!bench.path("t").exists() && !bench.path("r").exists(), "{all:?}");
+    }
+    let help = bench.run(&["coordinate", "--help"]).out;
+    for option in
+        ["--webhook", "--websocket", "--command", "--ca", "--server-name", "--cpus", "--allow-host"]
+    {
+        assert!(!help.split_whitespace().any(|word| word == option), "{option} is offered: {help}");
+        bench.run(&["coordinate", "--shards", "3", "--ticket", "t", option, "x"]).fails(64, &[]);
     }
     bench.run(&["run", "--listen", "127.0.0.1:7"]).fails(64, &["--on slurm"]);
     bench.run(&["run", "--on", "kubernetes"]).fails(64, &["slurm, or ssh:HOST,HOST"]);

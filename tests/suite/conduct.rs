@@ -165,7 +165,7 @@ fn who_comes_and_goes_misses_nothing_that_is_due() {
 fn after_a_restart_everybody_comes_back_and_what_was_missed_is_counted() {
     let bench = Bench::new();
     let rest = "[faults]\nrestart_after = \"300ms\"";
-    let mine = scenario(&bench, "count = 10\nbackoff = \"50ms\"", rest);
+    let mine = scenario(&bench, "count = 10\nbackoff = \"5ms\"", rest);
     // Everybody has the time to come back on a slow machine, too.
     for (trial, f) in trials(&bench, &mine, &["--duration", "2s"]) {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
@@ -349,7 +349,7 @@ fn over_the_baselines_who_comes_and_goes_misses_nothing_either() {
 fn over_the_baselines_everybody_comes_back_after_a_restart_as_themselves() {
     let bench = Bench::new();
     let rest = "[delivery]\nto = \"one\"\n[faults]\nrestart_after = \"300ms\"";
-    let mine = scenario(&bench, "count = 10\nbackoff = \"50ms\"", rest);
+    let mine = scenario(&bench, "count = 10\nbackoff = \"5ms\"", rest);
     for (trial, f) in trials_of(&BASELINES, &bench, &mine, &["--duration", "2s"]) {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
         assert_eq!((t.cut_off, t.came, t.left, t.recovery.count()), (10, 10, 0, 1), "{t:?}");

@@ -1,6 +1,7 @@
 //! What the documents point to is part of the project: in a clone, a page that git was not given is missing.
 
 use crate::common::Bench;
+use pushbench_analysis::compare::gate::JUDGED;
 use std::path::{Path, PathBuf};
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -133,6 +134,7 @@ fn gates_in_documents_take_the_options_that_they_show() {
         // The page of the gate says how long it takes where nothing is said.
         let unwrapped = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(unwrapped.contains("[default: 5m]"), "{help}");
+        assert!(unwrapped.contains(&format!("those of {} that", JUDGED.join(","))), "{help}");
     }
     assert!(observed > 10, "only {observed} options were found: are they read right?");
 }

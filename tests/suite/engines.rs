@@ -1,8 +1,7 @@
 //! Runs that Slurm and SSH spread over three hosts, which are made of namespaces (`tests/cluster`).
 
 use crate::browser::missing;
-use crate::common::{Bench, Ended, ended};
-use serde_json::Value;
+use crate::common::{Bench, Ended, ended, trials_so_far as trials};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -100,11 +99,6 @@ impl Drop for Hosts<'_> {
     }
 }
 
-fn trials(run: &Path) -> Vec<Value> {
-    let lines = std::fs::read_to_string(run.join("trials.jsonl")).unwrap_or_default();
-    lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
 /// The words of a run by this engine into `out`.
 fn words<'a>(engine: &'a [&'a str], out: &'a str, blocks: &'a str) -> Vec<&'a str> {
     let program = env!("CARGO_BIN_EXE_pushbench");
@@ -140,6 +134,38 @@ fn is_exact(bench: &Bench, made: &Ended, hosts: [&str; 3]) {
         assert_eq!(Some(sum("due")), trial["events"]["due"].as_u64(), "{machines:?}");
         assert_eq!(Some(sum("acknowledged")), trial["events"]["acknowledged"].as_u64());
         assert!(trial["target"]["cpu_ns"].as_u64() > Some(0));
+    }
+}
+
+/// Subscribers on two hosts get what a publisher on the third one publishes, by a POST to each or over a connection of each:
+/// every event reaches every subscriber, and nobody delivers to a host that is not named.
+fn fans_out(bench: &Bench, hosts: &Hosts<'_>, engine: &[&str]) {
+    let out = bench.path("f").display().to_string();
+    let program = env!("CARGO_BIN_EXE_pushbench");
+    let fan_out =
+        ["--rate", "50", "--set", "subscribers.count=9", "--set", "compare.design=sequential"];
+    let length = ["--duration", "600ms", "--warmup", "200ms", "--blocks", "1", "--listen", HUB];
+    let to_targets = ["--allow-host", TARGET, "--out", &out, "--on"];
+    let words = [&[program, "run", "fanout"][..], &fan_out, &length, &to_targets, engine].concat();
+    let refused = hosts.run(&words);
+    assert_ne!(refused.code, Some(0), "{}", refused.out);
+    assert!(refused.err.contains("add --allow-host 10.77.0."), "{}", refused.err);
+    let to_subscribers = ["--allow-host", "10.77.0.1", "--allow-host", "10.77.0.2"];
+    let made = hosts.run(&[&words[..], &to_subscribers].concat());
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    assert!(made.out.contains("the time of each delivery, within ±"), "{}", made.out);
+    let trials = trials(Path::new(&out));
+    assert_eq!(trials.iter().filter(|t| t["stage"] == "block").count(), 2, "{}", made.err);
+    for trial in trials {
+        let deliveries = &trial["fanout"]["deliveries"];
+        let (events, due) = (deliveries["events"].as_u64(), deliveries["measured"]["due"].as_u64());
+        assert!(events > Some(0) && events.map(|n| n * 9) == due, "{deliveries}");
+        assert_eq!(deliveries["complete"].as_u64(), events, "{deliveries}");
+        assert_eq!(deliveries["measured"]["received"].as_u64(), due, "{deliveries}");
+        let machines = trial["machines"].as_array().unwrap();
+        let received: Vec<Option<u64>> = machines.iter().map(|m| m["received"].as_u64()).collect();
+        let each = |n| events.map(|events| events * n);
+        assert_eq!(received, [each(5), each(4), None]);
     }
 }
 
@@ -191,5 +217,6 @@ fn ssh_spreads_a_run_over_three_hosts() {
     let client = format!("ssh -F {}/ssh_config", hosts.dir);
     let engine = ["ssh:node0,node1,node2", "--ssh", &client];
     is_exact(&bench, &hosts.run(&words(&engine, &out, "2")), ["node0", "node1", "node2"]);
+    fans_out(&bench, &hosts, &engine);
     kills_a_shard(&bench, &hosts, &engine);
 }

@@ -198,7 +198,10 @@ fn started(bench: &Bench) -> Child {
     let args = ["run", "--out", "r", "--blocks", "500", "--duration", "300ms", "--warmup", "100ms"];
     // Sliced whatever the machine does meanwhile, so that both targets of a block live together.
     let more = ["--rate", "300", "--set", "compare.design=sliced"];
-    let child = bench.pushbench(&[&args[..], &more].concat()).spawn().unwrap();
+    // Where the tests themselves run under nohup, a hangup would be ignored.
+    let mut command = bench.command("env");
+    command.args(["--default-signal=HUP", PUSHBENCH]).args(args).args(more);
+    let child = command.spawn().unwrap();
     eventually("the first block", || {
         let Ok(file) = std::fs::File::open(bench.path("r/trials.jsonl")) else { return false };
         std::io::BufReader::new(file).lines().count() >= 4

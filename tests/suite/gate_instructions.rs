@@ -121,6 +121,19 @@ fn a_target_that_ends_is_a_reason_in_every_report() {
 }
 
 #[test]
+fn a_broken_message_that_ends_a_server_is_a_finding() {
+    let Some(bench) = bench("python3") else { return };
+    let command = format!("{} -S -E {} {{port}} 0", python(), source("server.py"));
+    let url = "http://127.0.0.1:{port}/webhook";
+    let verified = bench.run(&["verify", "--webhook", url, "--command", &command]);
+    assert_eq!(verified.code, Some(0), "{}\n{}", verified.out, verified.err);
+    for text in ["yes (16 of 16)", "malformed event", "; the target exited with code 1"] {
+        assert!(verified.out.contains(text), "{text}: {}", verified.out);
+    }
+    bench.nothing_left();
+}
+
+#[test]
 fn an_interrupted_gate_of_instructions_leaves_nothing_running() {
     let _turn = turn::busy();
     let Some(bench) = bench("cc") else { return };

@@ -192,7 +192,7 @@ fn after_a_restart_of_the_publisher_everybody_comes_back() {
     let bench = Bench::new();
     let rest = "[faults]\nrestart_after = \"300ms\"";
     // Everybody has the time to come back on a slow machine, too.
-    for (trial, f) in fanned_out_for("3s", &bench, "count = 10\nbackoff = \"50ms\"", rest) {
+    for (trial, f) in fanned_out_for("3s", &bench, "count = 10\nbackoff = \"5ms\"", rest) {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
         assert_eq!((t.cut_off, t.came), (10, 10), "{}: {t:?}", trial.label);
         assert!(d.measured.received > 0, "{}: {:?}", trial.label, d.measured);

@@ -20,6 +20,14 @@ pub struct Matrix {
     pub cells: Vec<Cell>,
 }
 
+impl Matrix {
+    /// Cells in which events arrive, and all that were tried.
+    pub fn passages(&self) -> (usize, usize) {
+        let known = || self.cells.iter().filter_map(|cell| cell.through);
+        (known().filter(|through| *through).count(), known().count())
+    }
+}
+
 /// One arm on one path. `None` where it was not measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cell {

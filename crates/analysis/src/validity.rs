@@ -4,8 +4,11 @@ use crate::compare::guarantee::is_broken;
 use crate::stats;
 use pushbench_core::plan::SLICES_TO_EMPTY_IN;
 use pushbench_core::record::fanout::Deliveries;
+use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::path::PathRecord;
-use pushbench_core::record::trial::{Judged, PATH_LIMIT, PAUSE_SHARE, Trial, TrialDesign};
+use pushbench_core::record::trial::{
+    Judged, MachineTrial, PATH_LIMIT, PAUSE_SHARE, Trial, TrialDesign,
+};
 use pushbench_core::units::nanos_text;
 
 /// Median lag and late reading together may be this part of the median response (law 2) …
@@ -63,12 +66,15 @@ pub const CUT_QUEUE: &str = "slices cut the queue";
 /// ended, where it should not have.
 pub fn judge(trial: &mut Trial, ended: Option<&str>) {
     judge_counts(trial, ended);
-    trial.judged.invalid.extend(driver_faults(trial));
     // Of several machines each is judged by itself: what one did late may disappear among what others did in time.
-    let faults = trial.machines.iter().flat_map(|machine| {
-        machine.invalid.iter().map(|why| format!("rank {}: {why}", machine.rank))
-    });
-    trial.judged.invalid.extend(faults.collect::<Vec<_>>());
+    let of_one = |machine: &MachineTrial| {
+        let rank = machine.rank;
+        machine.invalid.iter().map(move |why| format!("rank {rank}: {why}")).collect::<Vec<_>>()
+    };
+    let faults: Vec<String> = trial.machines.iter().flat_map(of_one).collect();
+    // What all together did late is then said already.
+    let faults = if faults.is_empty() { driver_faults(trial) } else { faults };
+    trial.judged.invalid.extend(faults);
 }
 
 /// The same, however late the driver and the router were: enough where only counts are looked at.
@@ -177,6 +183,16 @@ fn late_router(trial: &Trial, budget: u64) -> Option<String> {
 /// What the driver itself did wrong: it did not run, was late, or had no time left. None asks why: a target
 /// that is slow leaves the driver asleep, whoever is at its limit never sleeps.
 pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
+    faults_beside(trial, headline(trial).quantile(0.5).unwrap_or(0))
+}
+
+/// The distribution that a trial is about.
+pub fn headline(trial: &Trial) -> &Hist {
+    trial.fanout.as_ref().map_or(&trial.account.response, |f| &f.deliveries.delivery)
+}
+
+/// The same of the part of one machine of several. `response`: the median of all of them, ns.
+pub fn faults_beside(trial: &Trial, response: u64) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(trial.paused_ns().map(|pause| {
         format!(
@@ -197,9 +213,6 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     if trial.offered_per_second.is_none() {
         return reasons; // a closed loop is allowed to be driver-bound: it says so instead
     }
-    let headline =
-        trial.fanout.as_ref().map_or(&trial.account.response, |f| &f.deliveries.delivery);
-    let response = headline.quantile(0.5).unwrap_or(0);
     let noise = LAG_FLOOR_NS.min((response as f64 * MOST_OF_RESPONSE) as u64);
     let budget = noise.max((response as f64 * LAG_SHARE) as u64);
     reasons.extend(late_router(trial, budget));

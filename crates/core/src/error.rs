@@ -11,8 +11,13 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A program under test could not be set up, started, or reached.
-    #[error("{0}")]
-    Target(String),
+    #[error("{why}")]
+    Target {
+        /// What happened.
+        why: String,
+        /// Which of several that were started together, where it is known.
+        at: Option<usize>,
+    },
     /// The instrument itself or the machine failed: disk full, no descriptors, no timer.
     #[error("{0}")]
     Harness(String),
@@ -31,7 +36,7 @@ impl Error {
     pub fn code(&self) -> u8 {
         match self {
             Error::Usage(_) => 64,
-            Error::Target(_) | Error::Harness(_) => 3,
+            Error::Target { .. } | Error::Harness(_) => 3,
             Error::Interrupted => 130,
         }
     }
@@ -43,7 +48,15 @@ impl Error {
 
     /// A target error from anything that prints.
     pub fn target(message: impl Into<String>) -> Self {
-        Error::Target(message.into())
+        Error::Target { why: message.into(), at: None }
+    }
+
+    /// The same error, of one of several targets that were started together.
+    pub fn of_target(self, at: usize) -> Self {
+        match self {
+            Error::Target { why, .. } => Error::Target { why, at: Some(at) },
+            other => other,
+        }
     }
 
     /// A harness error from anything that prints.

@@ -172,6 +172,7 @@ impl Template {
     }
 
     /// Event `index` as a message of its own.
+    #[inline]
     pub fn render(&self, index: u64) -> Vec<u8> {
         let mut event = self.text(index).to_vec();
         self.address(index, &mut event);
@@ -188,6 +189,7 @@ impl Template {
     }
 
     /// Writes an event's id, and the number in its type.
+    #[inline]
     fn address(&self, index: u64, event: &mut [u8]) {
         let id = id_digits(index);
         for at in &self.ids {
@@ -277,6 +279,7 @@ pub fn answer(id: &str, bytes: usize) -> String {
 }
 
 /// The index of the event that an answer acknowledges; `None` when it names none of ours.
+#[inline]
 pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
     if let Some(index) = plain_index(answer) {
         return Some(index);
@@ -286,6 +289,7 @@ pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
 }
 
 /// The same of an acknowledgement as [`acknowledgement`] makes it, byte for byte: most need no parser.
+#[inline]
 fn plain_index(answer: &[u8]) -> Option<u64> {
     let id = answer.strip_prefix(OPEN.as_bytes())?.strip_suffix(b"\"}")?;
     index_of(id)
@@ -381,6 +385,7 @@ impl Matched {
     }
 
     /// The index of the event that an answer names; none where answers carry no id.
+    #[inline]
     pub fn index(&self, answer: &[u8]) -> Option<u64> {
         match self {
             Matched::ByOrder => None,

@@ -137,11 +137,12 @@ fn time_unit(ns: f64) -> (f64, &'static str) {
     }
 }
 
-/// `×0.45`, `×0.006`
+/// `×0.45`, `×0.006`; `–` of something to nothing.
 pub fn ratio(ratio: f64) -> String {
-    match ratio < 0.1 {
-        true => format!("×{ratio:.3}"),
-        false => format!("×{ratio:.2}"),
+    match ratio {
+        r if !r.is_finite() => "–".to_owned(),
+        r if r < 0.1 => format!("×{r:.3}"),
+        r => format!("×{r:.2}"),
     }
 }
 

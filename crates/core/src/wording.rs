@@ -16,6 +16,9 @@ pub const SUBSCRIBER_URL: &str = "subscriber_url";
 pub const SUBSCRIBER_URLS: &str = "subscriber_urls";
 /// The environment variable that tells a target the address of the driver, where that is in another network namespace.
 pub const DRIVER_ADDRESS: &str = "PUSHBENCH_DRIVER_ADDRESS";
+/// The environment variable that tells a built-in publisher the hosts beside this machine to which it may deliver, separated
+/// by commas.
+pub const RECEIVER_HOSTS: &str = "PUSHBENCH_RECEIVER_HOSTS";
 /// The environment variable that tells a built-in server the forward proxy that its deliveries and callbacks go through.
 pub const FORWARD_PROXY: &str = "PUSHBENCH_FORWARD_PROXY";
 

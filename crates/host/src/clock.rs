@@ -9,16 +9,19 @@ thread_local! {
 }
 
 /// When the task that runs now was woken: for one that reads, the instant the poll returned.
+#[inline]
 pub fn woken() -> u64 {
     WOKEN.get()
 }
 
 /// Set before a task is polled.
+#[inline]
 pub fn set_woken(instant: u64) {
     WOKEN.set(instant);
 }
 
 /// Nanoseconds on the monotonic clock. Differences mean something, the value itself does not.
+#[inline]
 pub fn now() -> u64 {
     nanos(clock_gettime(ClockId::Monotonic))
 }
@@ -29,6 +32,7 @@ pub fn now() -> u64 {
 /// Both clocks run at one rate, adjusted together, and differ by a constant until the time of day is set. Reading both
 /// here limits a step to what is on its way at that moment. Monotonic is read last: the instant is never too early, and
 /// too late by the time between the two reads at most.
+#[inline]
 pub fn dated(stamp: u64) -> (u64, Option<u64>) {
     let real = nanos(clock_gettime(ClockId::Realtime));
     let now = now();
@@ -51,6 +55,7 @@ pub fn sleep_until(instant: u64) {
     }
 }
 
+#[inline]
 fn nanos(t: rustix::time::Timespec) -> u64 {
     t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
 }

@@ -136,6 +136,14 @@ fn second_lines(
 
 /// Reads a results directory, whole or cut short.
 pub fn read(dir: &Path) -> Result<StoredRun> {
+    let header = read_header(dir)?;
+    let (trials, cut, found) = read_trials(&dir.join("trials.jsonl"))?;
+    let altered = header.records.as_ref().and_then(|w| records::difference(w, &found));
+    Ok(StoredRun { header, trials, cut, altered })
+}
+
+/// Reads the plan and the machine of a run alone.
+pub fn read_header(dir: &Path) -> Result<RunHeader> {
     let path = dir.join("run.json");
     let text = input::text(&path, input::GENERATED).map_err(|e| {
         Error::usage(format!(
@@ -143,10 +151,7 @@ pub fn read(dir: &Path) -> Result<StoredRun> {
             dir.display()
         ))
     })?;
-    let header = RunHeader::read(&path, &text)?;
-    let (trials, cut, found) = read_trials(&dir.join("trials.jsonl"))?;
-    let altered = header.records.as_ref().and_then(|w| records::difference(w, &found));
-    Ok(StoredRun { header, trials, cut, altered })
+    RunHeader::read(&path, &text)
 }
 
 /// The seconds of each arm, as far as their files are there and whole.

@@ -15,6 +15,7 @@ use pushbench_core::schedule;
 use pushbench_core::transport::Transport;
 use pushbench_host::hiccup::Stalls;
 use pushbench_host::usage;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The block's own observations; one entry per arm in each list.
@@ -44,21 +45,21 @@ pub(super) struct Observations {
 }
 
 /// Readings of a fan-out's target and the machine at its end.
-#[derive(Clone)]
-pub(super) struct FanoutObservations {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FanoutObservations {
     /// Subscribers acknowledge.
     pub acknowledged: bool,
     /// What memory grew by.
     pub memory: MemoryObservations,
-    /// CPU of the target in the quiet period.
-    pub(crate) quiet_cpu_ns: Option<u64>,
+    /// CPU of the target in the quiet period, ns.
+    pub quiet_cpu_ns: Option<u64>,
     /// The publisher's own account.
     pub publisher: Option<PublisherStatus>,
 }
 
 /// Memory before the first subscriber and with all.
-#[derive(Clone)]
-pub(super) struct MemoryObservations {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemoryObservations {
     /// The target's.
     pub target: Option<Growth>,
     /// The driver's with all of them, where no other arm shares it, bytes.
@@ -66,7 +67,7 @@ pub(super) struct MemoryObservations {
     /// The kernel's.
     pub kernel: Option<KernelMemory>,
     /// Why it is not the target's own.
-    pub(crate) kernel_why: Option<String>,
+    pub kernel_why: Option<String>,
 }
 
 /// What a target spent between two readings.
@@ -92,12 +93,15 @@ pub(super) fn records(
     let mut shards: Vec<_> = shards.into_iter().map(Vec::into_iter).collect();
     let arms = (0..group.arms.len()).zip(time_lines);
     arms.map(|(i, time_line)| {
-        let parts = shards.iter_mut().filter_map(Iterator::next).collect();
+        let mut parts: Vec<ArmOutcome> = shards.iter_mut().filter_map(Iterator::next).collect();
+        let first = parts.first_mut();
+        let event_records = first.map(|first| std::mem::take(&mut first.event_records));
         FinishedTrial {
             trial: Trial {
                 path: path.clone(),
                 ..record(group, i, parts, &mut observations, &time_line)
             },
+            event_records: event_records.unwrap_or_default(),
             ended: observations.died[i].take(),
             seconds: time_line.into_seconds(),
         }

@@ -6,12 +6,14 @@ use crate::other_runs::OtherRuns;
 use crate::recovery_cpu::CpuSamples;
 use crate::scheduled_actions::{Action, ScheduledActions, TICK};
 use crate::shard::{ArmJob, ArmOutcome, BlockJob, ShardContext, ShardMessage};
+use crate::subscriber::Spread;
 use crate::targets::{RestartTracker, launch};
 use crate::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup, TrialObserver};
 use crate::{assemble, fanout, ingest_guarantee, shard, targets};
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
+use pushbench_core::record::fanout::Share;
 use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::PathSettings;
 use pushbench_core::transport::Transport;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Between the last connection and the first event, so that every thread is ready.
 const LEAD_TIME_NS: u64 = 5_000_000;
@@ -40,7 +43,8 @@ pub fn run(
     context: &ExecutionContext<'_>,
     observer: &mut dyn TrialObserver,
 ) -> Result<Vec<FinishedTrial>> {
-    let other_runs = OtherRuns::announce(&context.placement.all());
+    let other_runs =
+        OtherRuns::announce(&context.placement.all(), context.part.map(|part| part.run));
     let before = other_runs.others();
     let cpus = &context.placement.driver;
     let publishes = group.arms.iter().any(|arm| arm.subscribers.is_some());
@@ -121,7 +125,7 @@ impl BlockRun {
         let in_force = targets.iter().map(|t| EffectiveConfig::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
         for shard in 0..shards {
-            let job = job_of(group, &targets, path.as_ref(), (first + shard, of))?;
+            let job = job_of(group, &targets, path.as_ref(), context, (first + shard, of))?;
             let context = ShardContext {
                 shard: ((first + shard) as u64, of as u64),
                 cpus: vec![context.placement.driver[shard]],
@@ -162,7 +166,6 @@ impl BlockRun {
         other_runs: impl Fn() -> u64,
     ) -> Result<Observations> {
         self.wait_until_warm(group, context, observer)?;
-        observer.turns(group.arms.len());
         let origin = match context.part {
             Some(part) => (part.origin)()?,
             None => clock::now() + LEAD_TIME_NS,
@@ -170,6 +173,8 @@ impl BlockRun {
         let warmup = group.load.warmup.as_nanos() as u64;
         // Whichever arm's turn is first: each is charged for all of its measured slices.
         let from = group.slices.first_wall(warmup);
+        let measured_in = (origin + from).saturating_sub(clock::now());
+        observer.turns(group.arms.len(), Duration::from_nanos(measured_in));
         usage::reset_own_peak();
         let steal = usage::steal(&self.cpus);
         let first = context.placement.driver[..1].to_vec();
@@ -243,6 +248,9 @@ impl BlockRun {
             if interrupted || lost || died.iter().any(Option::is_some) {
                 self.stop.store(true, Ordering::Relaxed);
             }
+        }
+        if let Some(part) = context.part.filter(|_| !interrupted) {
+            (part.drained)()?;
         }
         let after = targets::read_all(&self.targets);
         let observed_block = BlockContext { memory: &self.memory, quiet, restarts: &self.restarts };
@@ -357,11 +365,17 @@ fn job_of(
     group: &TrialGroup,
     targets: &[Running],
     path: Option<&Path>,
+    context: &ExecutionContext<'_>,
     (shard, of): (usize, usize),
 ) -> Result<BlockJob> {
+    let spread =
+        context.part.map_or(Spread { share: Share::ALL, address: None }, |part| part.spread);
     let mut arms = Vec::new();
     for (trial_arm, target) in group.arms.iter().zip(targets) {
         let extra = usize::from(shard < trial_arm.connections % of);
+        let own = trial_arm.connections / of + extra;
+        // One machine publishes.
+        let connections = if spread.share.publishes() { own } else { 0 };
         // Events of a fan-out are published beside the publisher: only deliveries cross the path.
         let publishes = trial_arm.subscribers.is_some();
         let address = match path.filter(|_| !publishes) {
@@ -378,16 +392,12 @@ fn job_of(
                 None => target.tls().cloned(),
             },
             listener_tls: trial_arm.listener_tls()?,
-            subscribers: fanout::subscribers(group, trial_arm, target, path)?,
-            attempts: ingest_guarantee::attempt_rules(
-                group,
-                trial_arm,
-                trial_arm.connections / of + extra,
-            ),
+            subscribers: fanout::subscribers(group, (trial_arm, target), path, spread)?,
+            attempts: ingest_guarantee::attempt_rules(group, trial_arm, own),
             matched: trial_arm.manifest.matched(),
             request_options: target.request_options().clone(),
             template: trial_arm.manifest.event_template(&group.template),
-            connections: trial_arm.connections / of + extra,
+            connections,
             in_flight: trial_arm.in_flight,
         });
     }

@@ -3,9 +3,8 @@
 use crate::assemble::{FanoutObservations, MemoryObservations};
 use crate::ledger::recovery::{FaultPeriod, RecoveryRules};
 use crate::ledger::{ConnectionTotals, Ledger};
-use crate::subscriber::Registration;
-use crate::subscriber::SubscribersJob;
 use crate::subscriber::receivers::DeliveryConditions;
+use crate::subscriber::{Registration, Spread, SubscribersJob};
 use crate::targets::RestartTracker;
 use crate::trial_group::{TrialArm, TrialGroup};
 use pushbench_core::arm::ArmOption;
@@ -66,9 +65,9 @@ pub(super) fn observe(
 /// The subscribers of an arm that publishes.
 pub(super) fn subscribers(
     group: &TrialGroup,
-    trial_arm: &TrialArm,
-    target: &Running,
+    (trial_arm, target): (&TrialArm, &Running),
     path: Option<&Path>,
+    spread: Spread,
 ) -> Result<Option<SubscribersJob>> {
     let (Some(settings), Some(publisher)) = (&trial_arm.subscribers, &trial_arm.manifest.publisher)
     else {
@@ -94,6 +93,7 @@ pub(super) fn subscribers(
         address,
         registration,
         settings: settings.clone(),
+        spread,
         acknowledgement: publisher.acknowledgement.clone(),
         matched: publisher.matched.clone(),
         seed: group.seed,

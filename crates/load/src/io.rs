@@ -72,8 +72,9 @@ impl InstrumentedSocket {
     ) -> Result<Stream<InstrumentedSocket>, Fault> {
         let SubscribeConfig { subscribe, tls, max_segment, ledger, .. } = subscribe_config;
         let begun = clock::now();
-        // A namespace has one address.
-        let source = subscribe_config.ends.is_none().then(|| source(number).into());
+        // A namespace has one address, and so has this machine as another one sees it.
+        let one = subscribe_config.ends.is_some() || subscribe_config.spread.address.is_some();
+        let source = (!one).then(|| source(number).into());
         let tcp = connected(subscribe, None, source, *max_segment).await;
         let tcp = tcp.inspect_err(|_| ledger.receiver_refused())?;
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());

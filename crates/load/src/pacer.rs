@@ -361,6 +361,7 @@ impl<'a> SliceRunner<'a> {
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
                 deliveries: arm.ledger.deliveries(),
+                event_records: arm.ledger.event_records(),
                 guarantee: arm.ledger.guarantee_record(),
                 attempts: arm.ledger.attempts(),
                 subscribed_in_ns: arm.subscribed_in_ns,

@@ -26,7 +26,7 @@ use pushbench_core::event::{Matched, Template};
 use pushbench_core::message_pattern::Captured;
 use pushbench_core::plan::Slices;
 use pushbench_core::record::account::Account;
-use pushbench_core::record::fanout::{Deliveries, Quiet};
+use pushbench_core::record::fanout::{Deliveries, EventRecords, Quiet};
 use pushbench_core::record::guarantee::GuaranteeRecord;
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::strata::Split;
@@ -178,8 +178,10 @@ pub enum ShardMessage {
 pub struct ArmOutcome {
     /// Outcomes, times, traffic.
     pub account: Account,
-    /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
+    /// What subscribers saw, in a fan-out. It is not merged: one shard has all of those of this machine.
     pub deliveries: Option<Deliveries>,
+    /// What became of each event at them; empty where this machine has all.
+    pub event_records: EventRecords,
     /// What became of deliveries under a guarantee or under faults.
     pub guarantee: Option<GuaranteeRecord>,
     /// What attempts came to, under a guarantee or faults, where the target takes events.
@@ -353,7 +355,12 @@ async fn connect(
             Err(fault) => return Err(fault.to_string()),
         };
     }
-    let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
+    let publishes = arm.subscribers.as_ref().is_none_or(|job_of| job_of.spread.share.publishes());
+    let source = match closed_loop {
+        true => Source::Closed { shard, of },
+        false if publishes => Source::Open,
+        false => Source::Elsewhere,
+    };
     let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
     if arm.attempts.is_some() {
         let (ledger, queue) = (ledger.clone(), queue.clone());

@@ -1,8 +1,10 @@
 //! The targets of a trial group whose driver is on other machines.
 
-use crate::assemble::difference;
-use crate::targets::{launch, read_all};
-use crate::trial_group::{ExecutionContext, TrialGroup};
+use crate::assemble::{FanoutObservations, difference};
+use crate::fanout;
+use crate::fanout::{BlockContext, Memory};
+use crate::targets::{RestartTracker, launch, read_all};
+use crate::trial_group::{ExecutionContext, TrialArm, TrialGroup};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::histogram::Hist;
@@ -34,6 +36,17 @@ pub struct TargetRecord {
     pub pause_ns: u64,
     /// Time the hypervisor took, ns.
     pub steal_ns: u64,
+    /// Readings of a fan-out while its subscribers are connected; `None` in other flows.
+    pub fanout: Vec<Option<FanoutObservations>>,
+}
+
+/// Where a running target is reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TargetUrls {
+    /// It takes events there.
+    pub events: String,
+    /// Its subscribers ask for them there; `None` where it has none.
+    pub subscribe: Option<String>,
 }
 
 /// Running targets. Dropping them ends them.
@@ -42,6 +55,8 @@ pub struct TargetSide<'a> {
     context: &'a ExecutionContext<'a>,
     targets: Vec<Running>,
     started: String,
+    /// Before the first subscriber.
+    memory: Memory,
 }
 
 impl<'a> TargetSide<'a> {
@@ -57,19 +72,30 @@ impl<'a> TargetSide<'a> {
             group.arms.iter().map(|arm| launch(group, arm, context)).collect();
         let targets = start_all(&launches)?;
         let started = jiff::Timestamp::now().to_string();
-        Ok(TargetSide { group, context, targets, started })
+        let memory = Memory::read(&targets);
+        Ok(TargetSide { group, context, targets, started, memory })
     }
 
-    /// Where each takes events.
-    pub fn urls(&self) -> Vec<String> {
-        self.targets.iter().map(|target| target.address().endpoint.to_string()).collect()
+    /// Where each is reached.
+    ///
+    /// # Errors
+    /// Its subscribers' URL cannot be used.
+    pub fn urls(&self) -> Result<Vec<TargetUrls>> {
+        let of = |(trial_arm, target): (&TrialArm, &Running)| {
+            let subscribe = match trial_arm.subscribers {
+                Some(_) => Some(fanout::subscribe_address(trial_arm, target)?.endpoint.to_string()),
+                None => None,
+            };
+            Ok(TargetUrls { events: target.address().endpoint.to_string(), subscribe })
+        };
+        self.group.arms.iter().zip(&self.targets).map(of).collect()
     }
 
-    /// Observes them from `origin`, an instant of this machine's clock, until `ended`.
+    /// Observes them from `origin`, an instant of this machine's clock, until `ended`. They go on.
     ///
     /// # Errors
     /// The user wants to stop.
-    pub fn measure(mut self, origin: u64, ended: &dyn Fn() -> bool) -> Result<TargetRecord> {
+    pub fn measure(&mut self, origin: u64, ended: &dyn Fn() -> bool) -> Result<TargetRecord> {
         let group = self.group;
         let from = origin + group.slices.first_wall(group.load.warmup.as_nanos() as u64);
         let own = self.context.placement.target.clone();
@@ -103,7 +129,9 @@ impl<'a> TargetSide<'a> {
         let after = read_all(&self.targets);
         let stalls = hiccups.finish();
         let spent = self.targets.iter().zip(before.into_iter().zip(after));
-        let record = TargetRecord {
+        let restarts = RestartTracker::of(self.targets.len());
+        let block = BlockContext { memory: &self.memory, quiet: None, restarts: &restarts };
+        Ok(TargetRecord {
             started: std::mem::take(&mut self.started),
             usage: spent.map(|(t, (b, a))| t.is_ours().then(|| difference(b, a))).collect(),
             in_force: self
@@ -115,8 +143,12 @@ impl<'a> TargetSide<'a> {
             hiccup: stalls.hists,
             pause_ns: stalls.pause_ns,
             steal_ns: usage::steal(&own).saturating_sub(steal),
-        };
-        stop_all(std::mem::take(&mut self.targets));
-        Ok(record)
+            fanout: fanout::observe(group, &self.targets, &block),
+        })
+    }
+
+    /// Ends them.
+    pub fn end(self) {
+        stop_all(self.targets);
     }
 }

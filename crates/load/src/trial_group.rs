@@ -1,11 +1,13 @@
 //! A trial group: the arms that run at the same time (all of a sliced block, one of a
 //! sequential one).
 
+use crate::subscriber::Spread;
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::Result;
 use pushbench_core::event::Template;
 use pushbench_core::guarantee::Guarantee;
 use pushbench_core::plan::Slices;
+use pushbench_core::record::fanout::EventRecords;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::strata::Split;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
@@ -130,12 +132,14 @@ pub struct FinishedTrial {
     pub ended: Option<String>,
     /// Responses in each second of the wall clock, by its number.
     pub seconds: Vec<(u64, Hist)>,
+    /// What the merge needs of each event, of one driver of several; empty where one has all subscribers.
+    pub event_records: EventRecords,
 }
 
 /// Receives the progress of a trial group.
 pub trait TrialObserver {
-    /// From now on so many arms take turns: each has that part of every second.
-    fn turns(&mut self, _arms: usize) {}
+    /// So many arms take turns: each has that part of every second. What is measured begins after this time.
+    fn turns(&mut self, _arms: usize, _measured_in: Duration) {}
     /// The connections of an arm (its index in the run), or its subscribers', could not be opened, and why: the trial
     /// group ends with an error.
     fn not_connected(&mut self, _arm: usize, _why: &str) {}
@@ -167,14 +171,20 @@ impl<'a> ExecutionContext<'a> {
 
 /// The part of one driver of several: some of the shards of the schedule.
 pub struct Part<'a> {
+    /// Names the run.
+    pub run: &'a str,
     /// Number of its first shard.
     pub first: usize,
     /// Its shards.
     pub here: usize,
     /// The shards of all drivers.
     pub of: usize,
+    /// In a fan-out, the subscribers of this driver and where they are reached.
+    pub spread: Spread,
     /// Called when all of its connections are open: waits for the common origin, in this machine's clock, ns.
     pub origin: &'a (dyn Fn() -> Result<u64> + Sync),
+    /// Called when every event has its outcome: waits until connections may be closed.
+    pub drained: &'a (dyn Fn() -> Result<()> + Sync),
 }
 
 /// Other machines that run trial groups.

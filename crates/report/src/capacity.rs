@@ -154,6 +154,7 @@ pub(crate) fn remarks(capacity: &Capacity) -> Vec<(String, String)> {
         }
         match arm.ending {
             Ending::Below => say("the objective fails at the lowest load that was tried: relax it, or give the target more".to_owned()),
+            Ending::Wide | Ending::Open if !capacity.record.complete => say("the search was ended before it was finished: run it again to its end".to_owned()),
             Ending::Wide if !arm.at_least => say("the interval is wider than was wanted when the time was used up: a longer --at-most narrows it".to_owned()),
             Ending::Open => say("the time was used up before the capacity was enclosed: a longer --at-most finds it".to_owned()),
             _ => {}

@@ -1,7 +1,9 @@
 //! The lines around a point's table: load, machine, trust, parity, and what was not tested.
 
 use crate::guarantee;
-use pushbench_analysis::compare::{ArmFigures, Design, Point, Report, cpu_measured};
+use pushbench_analysis::compare::{
+    ArmFigures, Design, MachineFigures, Point, Report, cpu_measured,
+};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::record::findings::Known;
 use pushbench_core::scenario::{Arrivals, PathSettings};
@@ -78,7 +80,12 @@ pub(crate) fn place(point: &Point) -> String {
 fn machines(design: &Design) -> String {
     let of = |role: &str| {
         let mine = design.machines.iter().filter(|machine| machine.role == role);
-        let named = mine.map(|m| format!("{} (rank {}, CPU {})", m.host, m.rank, Cpus(&m.cpus)));
+        // Without a valid block it is not known.
+        let known = design.blocks_valid > 0;
+        let named = mine.map(|m| match known && m.had_nothing_to_do() {
+            false => format!("{} (rank {}, CPU {})", m.host, m.rank, Cpus(&m.cpus)),
+            true => format!("{} (rank {}, without a connection)", m.host, m.rank),
+        });
         named.collect::<Vec<_>>().join(" and ")
     };
     let count = design.machines.len();
@@ -142,7 +149,12 @@ pub(crate) fn trust(point: &Point) -> String {
     let origin = point.design.machines.iter().map(|machine| machine.clock_uncertainty_ns).max();
     // Without a valid trial it is not known.
     let origin = origin.filter(|ns| *ns > 0);
-    add("common origin within ±", time(origin));
+    // Only where one machine publishes and another one receives is a time the difference of two clocks.
+    let received = |m: &&MachineFigures| m.received.is_some_and(|n| n > 0);
+    match point.design.machines.iter().filter(received).count() > 1 {
+        false => add("common origin within ±", time(origin)),
+        true => add("common origin, and so the time of each delivery, within ±", time(origin)),
+    }
     let shared = &t.shared_cpus;
     add(
         "driver and target shared the core of CPU",

@@ -1,6 +1,6 @@
 //! Notes that affect a figure, and their marks on the figure.
 
-use pushbench_analysis::compare::{Comparison, Note, Point, Standing, Verdict};
+use pushbench_analysis::compare::{Comparison, Note, Point, Verdict};
 
 /// A better or worse that the scenario calls too small to matter.
 pub(super) fn is_small(c: &Comparison) -> bool {
@@ -45,9 +45,4 @@ pub(super) fn caution(points: &[Point], sign: char) -> Option<String> {
     let moves = |p: &Point| p.validity.notes.iter().any(|n| n.moves_figures);
     let text = || format!("Read the numbered notes first: they affect the figures marked {sign}.");
     points.iter().any(moves).then(text)
-}
-
-/// The worst standing of these points.
-pub(super) fn standing(points: &[Point]) -> Standing {
-    points.iter().map(|p| p.validity.standing()).max().unwrap_or(Standing::Unsound)
 }

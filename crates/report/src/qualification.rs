@@ -1,7 +1,7 @@
 //! How often the gate was right, as Markdown and JSON.
 
 use crate::markdown::{escape, grid};
-use pushbench_analysis::compare::gate::qualification::{Header, Tried, null_means, rates};
+use pushbench_analysis::compare::gate::qualification::{Header, Rate, Tried, null_means, rates};
 use pushbench_core::record::executables::Executables;
 use pushbench_core::units;
 use std::fmt::Write as _;
@@ -76,6 +76,12 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
     }));
     grid(&mut out, &rows, 3);
     out
+}
+
+/// The rates in a sentence each.
+pub(crate) fn sentences(trials: &[Tried]) -> Vec<String> {
+    let sentence = |r: Rate| format!("{}: {} of {}.", r.what, r.count, r.of);
+    rates(trials).into_iter().map(sentence).collect()
 }
 
 /// The same as data.

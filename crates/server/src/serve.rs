@@ -171,7 +171,7 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
         } else {
             "tokio multi-thread".to_owned()
         },
-        library: Some(libraries::of_target(transport)),
+        library: Some(libraries::of_target(transport).to_owned()),
         threads: options.threads,
         nodelay: socket2::SockRef::from(listener).tcp_nodelay()?,
         backlog: tcp_info::backlog(listener.as_fd()).unwrap_or(BACKLOG),

@@ -12,11 +12,12 @@ use crate::publishing_keys;
 use crate::publishing_keys::Publishing;
 use crate::request_keys;
 use crate::secret_text;
+use crate::shipped_files::TARGETS;
 use crate::tls_keys;
 use crate::tls_keys::TlsKeys;
 use crate::values;
 use crate::values::text;
-use include_dir::{Dir, include_dir};
+use include_dir::Dir;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::origin::{Origin, kind, read_toml};
@@ -28,8 +29,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
-
-static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../targets");
 
 /// What a target serves, by transport.
 pub(super) type TransportTables = BTreeMap<String, TargetDescription>;
@@ -107,12 +106,12 @@ pub(super) struct TargetDescription {
 
 /// The names of the targets in the binary: every folder of `targets/`.
 pub(super) fn shipped_names() -> impl Iterator<Item = &'static str> {
-    SHIPPED.dirs().filter_map(|dir| dir.path().to_str())
+    TARGETS.dirs().filter_map(|dir| dir.path().to_str())
 }
 
 /// A target in the binary: what it serves and its files.
 pub(super) fn shipped(name: &str) -> Result<Option<(TransportTables, &'static Dir<'static>)>> {
-    let Some(dir) = SHIPPED.get_dir(name) else { return Ok(None) };
+    let Some(dir) = TARGETS.get_dir(name) else { return Ok(None) };
     let file = format!("targets/{name}/target.toml");
     let Some(text) = dir.get_file(dir.path().join("target.toml")).and_then(|f| f.contents_utf8())
     else {

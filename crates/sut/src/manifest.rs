@@ -11,12 +11,12 @@ pub(super) use find::{check_hello, check_url, description, manifest, own_files, 
 
 use crate::copies::Copies;
 use crate::protocol_keys::HelloRequest;
-use crate::publisher::{PublishOptions, Publisher, Subscribe};
+use crate::publisher::{PublishOptions, Publisher, SecretSource, Subscribe};
 use crate::run_keys;
 use crate::run_keys::{CA, RunKeys};
 use include_dir::Dir;
 use pushbench_core::arm::{ArmOption, ArmSpec};
-use pushbench_core::error::{Error, Result};
+use pushbench_core::error::Result;
 use pushbench_core::event::{Matched, Matching};
 use pushbench_core::record::ease::Ease;
 use pushbench_core::scenario::{Compression, Scenario, TlsSettings};
@@ -24,7 +24,6 @@ use pushbench_core::transport::Transport;
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::tls::ServerTls;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,44 +138,11 @@ pub struct BuiltinOptions {
     pub answer: Option<usize>,
     /// They publish to subscribers instead of taking events.
     pub publish: Option<PublishOptions>,
+    /// Where the keys and tokens of its arms come from.
+    pub secrets: SecretSource,
 }
 
 impl Manifest {
-    /// The same target, where other machines reach it: it listens on this address.
-    ///
-    /// # Errors
-    /// Its description does not say how it is told an address.
-    pub fn at_host(mut self, address: IpAddr) -> Result<Manifest> {
-        let host = match address {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("[{address}]"),
-        };
-        // The built-in servers and URLs without a placeholder name this address.
-        let own = matches!(self.files, Files::None);
-        let placeholder = if own { LOCAL } else { HOST };
-        let words = self.command.iter().flatten().chain(self.env.iter().map(|(_, value)| value));
-        let told = words.into_iter().any(|word| word.contains(placeholder));
-        if !told || !self.url.contains(placeholder) {
-            let own = match self.files {
-                Files::Shipped(_) => format!(
-                    "the shipped targets take no address: use builtin, or a target of your own with {HOST}"
-                ),
-                _ => format!(
-                    "write {HOST} in command and url, which stands for the address on which it has to listen"
-                ),
-            };
-            return Err(Error::usage(format!(
-                "target {}: it listens where only its own machine reaches it: {own}",
-                self.name
-            )));
-        }
-        let fill = |text: &mut String| *text = text.replace(placeholder, &host);
-        self.command.iter_mut().flatten().for_each(fill);
-        self.env.iter_mut().for_each(|(_, value)| fill(value));
-        fill(&mut self.url);
-        Ok(self)
-    }
-
     /// True of a program of the user's own, which may change between two runs.
     pub fn is_own(&self) -> bool {
         matches!(self.files, Files::Own(_))

@@ -64,11 +64,15 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
     // All begin before the first is waited for: a slow start is paid once.
     let manifests: Vec<&Manifest> = launches.iter().map(|launch| launch.manifest).collect();
     let copies = copies::make_all(&manifests)?;
-    let begin = |(launch, copy)| Starting::begin(launch, copy);
-    let mut starting = launches.iter().zip(copies).map(begin).collect::<Result<Vec<_>>>()?;
-    for one in &mut starting {
-        one.wait()?;
-        hello_requests::send(one.launch.manifest, &mut one.running)?;
+    let begin =
+        |(at, (launch, copy))| Starting::begin(launch, copy).map_err(|e| Error::of_target(e, at));
+    let each = launches.iter().zip(copies).enumerate();
+    let mut starting = each.map(begin).collect::<Result<Vec<_>>>()?;
+    for (at, one) in starting.iter_mut().enumerate() {
+        let ready = one.wait();
+        ready
+            .and_then(|()| hello_requests::send(one.launch.manifest, &mut one.running))
+            .map_err(|e| e.of_target(at))?;
     }
     Ok(starting.into_iter().map(|one| one.running).collect())
 }
@@ -313,7 +317,7 @@ impl Running {
 
     /// Another URL of its description, with its port and what `hello` has captured filled in.
     pub fn filled(&self, url: &str) -> String {
-        let url = url.replace(PORT, &self.port.to_string());
+        let url = url.replace(PORT, &self.port.to_string()).replace(HOST, LOCAL);
         hello_requests::replaced(&url, &self.captured, percent_encoded)
     }
 
@@ -347,11 +351,17 @@ impl Running {
         self.supervised.is_some()
     }
 
-    /// How it ended, with its last lines, if it did.
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<String> {
+        let how = self.supervised.as_mut()?.ended()?;
+        Some(how.unwrap_or_else(|why| format!("could not be executed: {why}")))
+    }
+
+    /// The same, with its last lines.
     pub fn exited(&mut self) -> Option<String> {
-        let supervised = self.supervised.as_mut()?;
-        let how = supervised.ended()?.unwrap_or_else(|why| format!("could not be executed: {why}"));
-        Some(format!("{how}{}", last_lines(&supervised.final_output())))
+        let how = self.ended()?;
+        let last = last_lines(&self.supervised.as_mut()?.final_output());
+        Some(format!("{how}{last}"))
     }
 
     /// The last lines it printed.

@@ -9,7 +9,7 @@ pub use running::{ProxyLaunch, RunningProxy, start};
 use crate::manifest::{Files, Manifest, OWN_FILE, own_files};
 use crate::proxy::reader::ProxyReader;
 use crate::setup;
-use include_dir::{Dir, include_dir};
+use crate::shipped_files::PROXIES;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::origin::{Origin, kind, read_toml};
 use pushbench_core::suggest::did_you_mean;
@@ -19,8 +19,6 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use toml::de::DeValue;
-
-static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../proxies");
 
 /// Which side of a connection it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +92,7 @@ pub fn find(key: &str, name: &str) -> Result<Proxy> {
 /// The user's file is not TOML.
 pub fn list() -> Result<Read> {
     let mut all = Read::new();
-    for dir in SHIPPED.dirs() {
+    for dir in PROXIES.dirs() {
         let name = dir.path().to_str().unwrap_or_default();
         let file = format!("proxies/{name}/proxy.toml");
         let toml = dir.get_file(dir.path().join("proxy.toml")).and_then(|f| f.contents_utf8());

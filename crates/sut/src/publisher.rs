@@ -24,6 +24,7 @@ use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
 use pushbench_wire::delivery_verifier::DeliveryVerifier;
 use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
+use pushbench_wire::signing;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
@@ -155,6 +156,34 @@ fn guarantee_words(guarantee: &Guarantee) -> Vec<String> {
     let store = guarantee.durable.then(|| ["--store", STORE].map(str::to_owned));
     words.extend(store.into_iter().flatten());
     words
+}
+
+/// Where the secrets of a run come from: random numbers, or a key that the machines of the run share.
+#[derive(Clone, Default)]
+pub struct SecretSource(Option<String>);
+
+impl SecretSource {
+    /// Every machine with this key has the same secrets.
+    pub fn shared(key: String) -> SecretSource {
+        SecretSource(Some(key))
+    }
+
+    /// The secret of that name, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// There are no random numbers.
+    pub fn secret(&self, name: &str) -> Result<String> {
+        match &self.0 {
+            Some(key) => Ok(signing::derived(key, name)),
+            None => new_token(),
+        }
+    }
+}
+
+impl std::fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "shared" } else { "random" })
+    }
 }
 
 /// A random token.

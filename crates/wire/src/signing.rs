@@ -34,6 +34,15 @@ const SIGNATURE_CHARS: usize = 44;
 /// Digits of a timestamp until the year 2286.
 const TIMESTAMP_DIGITS: usize = 10;
 
+/// A secret of this name that whoever has the key derives alike: 32 hexadecimal digits of HMAC-SHA256.
+pub fn derived(key: &str, name: &str) -> String {
+    // A key of any length is one.
+    let mut keyed = <Hmac<Sha256>>::new_from_slice(key.as_bytes()).expect("HMAC takes any key");
+    keyed.update(name.as_bytes());
+    let bytes = keyed.finalize().into_bytes();
+    bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A key: it signs and verifies.
 #[derive(Clone)]
 pub struct SigningKey {

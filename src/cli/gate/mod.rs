@@ -6,7 +6,7 @@ mod plan;
 
 pub(super) use options::GateOptions;
 
-use crate::cli::progress::Show;
+use crate::cli::progress::{ProgressOptions, Show};
 use crate::cli::report::again;
 use crate::cli::{deliver, interrupt_flag, print};
 use crate::gate;
@@ -21,13 +21,14 @@ use pushbench_analysis::compare::gate::Gate;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
-use pushbench_host::console::error_line;
-use pushbench_host::results_store::{vacant, write_atomically};
+use pushbench_host::results_store::{self, vacant, write_atomically};
 use pushbench_host::secrets;
 use pushbench_report::gate::{ALL, Format, GateSides, github};
 use pushbench_report::html::gate::Source;
+use pushbench_report::index::GateRecord;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// A smaller slow-down does not matter: a system call costs as much.
@@ -75,6 +76,8 @@ pub struct Args {
     /// File of differences between equal builds on this machine [default: pushbench-nulls.json, if it exists]
     #[arg(long, value_name = "FILE")]
     nulls: Option<PathBuf>,
+    #[command(flatten)]
+    progress: ProgressOptions,
     /// text, json, markdown, github, html or junit
     #[arg(long, default_value = "text")]
     format: String,
@@ -95,15 +98,26 @@ pub fn run(args: &Args) -> Result<u8> {
         ));
     }
     let interrupt = interrupt_flag()?;
-    let mut show = Show::new();
+    let mut show = args.progress.show()?;
     let mut plan = Plan::of(args, &transports, placement)?;
     vacant(&plan.request.out)?;
+    let ended = measure(args, format, &mut plan, &interrupt, &mut show);
+    show.end(&plan.request.out, ended)
+}
+
+fn measure(
+    args: &Args,
+    format: Format,
+    plan: &mut Plan,
+    interrupt: &AtomicBool,
+    show: &mut Show,
+) -> Result<u8> {
     show.say_placement(&plan.request.placement);
     plan.remarks.iter().for_each(|line| show.say(line));
     let ended = match (&plan.counter, &plan.against) {
-        (Some(counter), _) => counted::execute(&mut plan.request, counter, &interrupt, &mut show),
-        (None, None) => gate::execute(&mut plan.request, &interrupt, &mut show),
-        (None, Some(stored)) => against::execute(&mut plan.request, stored, &interrupt, &mut show),
+        (Some(counter), _) => counted::execute(&mut plan.request, counter, interrupt, show),
+        (None, None) => gate::execute(&mut plan.request, interrupt, show),
+        (None, Some(stored)) => against::execute(&mut plan.request, stored, interrupt, show),
     };
     show.finish();
     let GateResult { stages, executables, error } = ended?;
@@ -116,7 +130,8 @@ pub fn run(args: &Args) -> Result<u8> {
     let source = Source { dir: &dir, pushbench, started: &started, took_s };
     let shown = store(&plan.request.out, &sides, source)
         .and_then(|()| write_report(format, &sides, source, args.output.as_deref()));
-    error_line(&format!("Results  {}  ({})", plan.request.out.display(), again(&plan.request.out)));
+    let (out, again) = (plan.request.out.display(), again(&plan.request.out));
+    show.conclusion(&format!("Results  {out}  ({again})"));
     if let Some(error) = error {
         return Err(error); // what ended it goes before what else failed
     }
@@ -175,6 +190,21 @@ fn append(path: &Path, text: &str) -> Result<()> {
     let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
     file.and_then(|mut f| f.write_all(secrets::hide(text).as_bytes()))
         .map_err(|e| Error::harness(format!("cannot write the summary {}: {e}", path.display())))
+}
+
+/// A stored gate, judged again, for a list; also one that has no verdict yet.
+pub fn stored(dir: &Path) -> Result<GateRecord> {
+    let header = record::header(dir)?;
+    let verdict = record::judge(dir, &header)?.pop();
+    let blocks = results_store::read_header(&record::last_run(dir));
+    let (began, _) = record::times(dir, &header.settings);
+    Ok(GateRecord {
+        sides: [header.base, header.candidate],
+        pushbench: header.pushbench,
+        began,
+        environment: blocks.map(|run| run.environment).unwrap_or_default(),
+        verdict,
+    })
 }
 
 /// A stored gate, judged again and rendered.

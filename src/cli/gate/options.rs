@@ -34,10 +34,17 @@ pub struct GateOptions {
     /// A shipped scenario's name or a path to a .toml file [default: gate, or the stored run's]
     #[arg(long, value_name = "S")]
     pub(in crate::cli) scenario: Option<String>,
-    /// Metrics to judge, separated by commas; or instructions, in a gate of their own
-    #[arg(long, value_name = "METRICS", value_delimiter = ',', default_values = JUDGED)]
+    /// Metrics to judge, separated by commas; or instructions, in a gate of their own [default: those of
+    /// service.p50,response.p50,throughput,target_usage.cpu_ns_per_event that the load has]
+    #[arg(
+        long,
+        value_name = "METRICS",
+        value_delimiter = ',',
+        default_values = JUDGED,
+        hide_default_value = true
+    )]
     pub(super) judge: Vec<String>,
-    /// Blocks before the first look [default: 8, or as many as the stored run has]
+    /// Blocks before the first judgement [default: 8, or as many as the stored run has]
     #[arg(long, value_name = "N")]
     blocks: Option<usize>,
     /// Adds blocks until the verdict stands, and ends after this time
@@ -104,7 +111,7 @@ impl GateOptions {
         }
     }
 
-    /// Blocks before the first look.
+    /// Blocks before look 1.
     pub(in crate::cli) fn blocks(&self) -> usize {
         self.blocks.unwrap_or(FIRST)
     }

@@ -190,12 +190,12 @@ const GONE: Duration = Duration::from_secs(2);
 
 /// With how the target ended, where it did.
 fn with_exit(e: Error, running: &mut Running) -> Error {
-    let Error::Target(why) = e else { return e };
+    let Error::Target { why, .. } = e else { return e };
     let began = Instant::now();
     loop {
         match running.exited() {
             Some(how) => return Error::target(format!("{why}: the target {how}")),
-            None if began.elapsed() > GONE => return Error::Target(why),
+            None if began.elapsed() > GONE => return Error::target(why),
             None => std::thread::sleep(Duration::from_millis(20)),
         }
     }
@@ -204,7 +204,7 @@ fn with_exit(e: Error, running: &mut Running) -> Error {
 /// With the reason why valgrind ended it, where that is why.
 fn explained(e: Error, counted: &Counted, arm: &Arm) -> Error {
     match (e, counted.unsupported()) {
-        (Error::Target(_), Some(why)) => Error::target(format!("{}: {why}", arm.label)),
+        (Error::Target { .. }, Some(why)) => Error::target(format!("{}: {why}", arm.label)),
         (e, _) => e,
     }
 }

@@ -30,8 +30,18 @@ pub struct OverBlocks {
 /// Every metric that each valid block of the arm supports. The latency of an arm that fell behind is
 /// the length of the trial and no property of the arm: it is left out.
 pub fn over_blocks(figures: &ArmFigures, arm: usize, trials: &Trials<'_>) -> Vec<OverBlocks> {
-    let wanted = |m: &&Metric| !(figures.overloaded && matches!(m.family, Family::Latency { .. }));
-    METRICS.iter().filter(wanted).filter_map(|m| of_metric(m, arm, trials)).collect()
+    METRICS.iter().filter_map(|m| of_arm(m, figures, arm, trials)).collect()
+}
+
+/// One of them.
+pub(super) fn of_arm(
+    metric: &'static Metric,
+    figures: &ArmFigures,
+    arm: usize,
+    trials: &Trials<'_>,
+) -> Option<OverBlocks> {
+    let fell_behind = figures.overloaded && matches!(metric.family, Family::Latency { .. });
+    if fell_behind { None } else { of_metric(metric, arm, trials) }
 }
 
 pub(super) fn of_metric(

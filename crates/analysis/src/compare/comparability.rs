@@ -1,8 +1,10 @@
-//! What the plans of two runs, their machines and their programs do not have in common.
+//! What the plans of two runs, their machines and their programs do not have in common, and whether their figures
+//! may be compared in spite of it.
 
-use crate::compare::machine;
 use crate::compare::machine::Difference;
-use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader};
+use crate::compare::{Report, machine};
+use pushbench_core::record::fanout::DatedBy;
+use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, StoredRun};
 use pushbench_core::scenario::Scenario;
 use pushbench_core::units;
 use serde_json::Value;
@@ -13,8 +15,58 @@ const NANOS: [&str; 5] =
     ["load.warmup", "load.duration", "load.timeout", "compare.slice", "compare.matters.latency"];
 /// Keys that change neither what is measured nor how.
 const NO_MATTER: [&str; 2] = ["question", "name"];
+/// More of the same, or the same with other random numbers: named, but no reason not to compare.
+const HARMLESS: [&str; 2] = ["seed", "compare.blocks"];
 /// What is unknown.
 const NONE: &str = "none";
+
+/// What the figures of a run depend on: its plan, its machine, and how it was measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    pub header: &'a RunHeader,
+    pub report: &'a Report,
+    /// When its deliveries end; `None` where nothing was delivered.
+    pub dated: Option<DatedBy>,
+}
+
+impl Basis<'_> {
+    /// Everything that the two do not have in common.
+    pub fn differences(&self, other: &Basis<'_>) -> Vec<Difference> {
+        let mut found = differences(self.header, other.header);
+        let kind = |report: &Report, point: usize| report.points[point].design.kind;
+        let of_both = points_of_both(self.header, other.header).into_iter();
+        found.extend(
+            of_both.filter_map(|(i, j)| kind(self.report, i).zip(kind(other.report, j))).find_map(
+                |(first, second)| {
+                    Difference::between("design of the blocks", first.to_owned(), second.to_owned())
+                },
+            ),
+        );
+        let words = |dated| match dated {
+            DatedBy::Kernel => "their arrival, by the kernel".to_owned(),
+            DatedBy::Read => "the driver's poll".to_owned(),
+        };
+        if let (Some(first), Some(second)) = (self.dated, other.dated) {
+            found.extend(Difference::between("deliveries end at", words(first), words(second)));
+        }
+        found
+    }
+
+    /// Whether the records are those that were written.
+    pub fn is_unaltered(&self) -> bool {
+        self.report.records_differ.is_empty()
+    }
+}
+
+/// When the deliveries of a run end.
+pub(crate) fn dated(run: &StoredRun) -> Option<DatedBy> {
+    run.trials.iter().filter_map(|t| t.fanout.as_ref()).map(|f| f.deliveries.dated_by()).max()
+}
+
+/// Whether figures of runs that differ in this may not be compared.
+pub(crate) fn hinders(difference: &Difference) -> bool {
+    !HARMLESS.contains(&difference.what.as_str())
+}
 
 /// Indices of the settings that both have.
 pub(crate) fn points_of_both(a: &RunHeader, b: &RunHeader) -> Vec<(usize, usize)> {
@@ -28,7 +80,7 @@ pub(crate) fn points_of_both(a: &RunHeader, b: &RunHeader) -> Vec<(usize, usize)
 }
 
 /// Everything that the plans, the machines and the programs do not have in common.
-pub fn differences(a: &RunHeader, b: &RunHeader) -> Vec<Difference> {
+fn differences(a: &RunHeader, b: &RunHeader) -> Vec<Difference> {
     let plans = [
         ("schema", a.schema.to_string(), b.schema.to_string()),
         ("scenario", a.scenario.clone(), b.scenario.clone()),

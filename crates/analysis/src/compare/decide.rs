@@ -307,11 +307,11 @@ impl Pair<'_> {
         {
             return Some("its sign depends on the voided blocks".to_owned());
         }
-        let voided =
-            |arm: usize| self.trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count();
-        let (a, b) = (voided(self.baseline), voided(self.candidate));
+        let (a, b) = (self.trials.invalid(self.baseline), self.trials.invalid(self.candidate));
         if voids_know_the_arm(a, b) {
-            return Some(format!("one arm has more invalid trials ({a} against {b})"));
+            return Some(format!(
+                "one arm has more invalid trials or failed blocks ({a} against {b})"
+            ));
         }
         None
     }

@@ -231,9 +231,13 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
     if let (Some(late), Some(delivery)) = (late_reading(trials), f.delivery_ns.p50)
         && late as f64 > delivery as f64 * LATE_SHARE
     {
+        let simulates = match trials.iter().any(|t| !t.machines.is_empty()) {
+            true => "one CPU of each driver simulates all of its subscribers",
+            false => "one CPU simulates all subscribers",
+        };
         let dated = if f.dated_by == DatedBy::Kernel { "had arrived" } else { "were readable" };
         let late = note(format!(
-            "half of the deliveries were read {} or more after they {dated}, and acknowledged that much later: one CPU simulates all subscribers",
+            "half of the deliveries were read {} or more after they {dated}, and acknowledged that much later: {simulates}",
             units::nanos_text(late as f64)
         ));
         notes.push(late.moves(|m| begins(m, &["delivery", "last", "skew"])));

@@ -79,6 +79,7 @@ fn machine_figures(machine: &Machine, trials: &Trials<'_>) -> MachineFigures {
         cpus: machine.cpus.clone(),
         due: sum(|part| part.due),
         acknowledged: sum(|part| part.acknowledged),
+        received: sum(|part| part.received).filter(|_| !valid.is_empty()),
         pause_ns: valid.iter().map(|part| part.pause_ns).max().unwrap_or(0),
         clock_uncertainty_ns: valid.iter().map(|part| part.clock_uncertainty_ns).max().unwrap_or(0),
         invalid: all.filter(|part| !part.invalid.is_empty()).count(),

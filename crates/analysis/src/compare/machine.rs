@@ -58,11 +58,22 @@ pub(crate) fn fingerprint(run: &RunHeader) -> Vec<(&'static str, String)> {
         None => NOT_RECORDED.to_owned(),
     };
     let program = [
+        ("machines", machines(run)),
         ("driver on CPU", cpus("driver")),
         ("target on CPU", cpus("target")),
         ("pushbench", run.pushbench.clone()),
     ];
     machine.into_iter().chain(program).collect()
+}
+
+/// `1`, or `3 (driver on a, driver on b, target on c)`.
+fn machines(run: &RunHeader) -> String {
+    let each = run.machines.iter().map(|machine| format!("{} on {}", machine.role, machine.host));
+    let each: Vec<String> = each.collect();
+    match each.len() {
+        0 => "1".to_owned(),
+        n => format!("{n} ({})", each.join(", ")),
+    }
 }
 
 /// What differs between the machines and programs of two runs; empty when absolute figures may be

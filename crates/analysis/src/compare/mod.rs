@@ -21,7 +21,9 @@ pub mod guarantee;
 #[cfg(test)]
 mod guarantee_tests;
 mod handshake_cost;
+pub mod history;
 pub mod idle;
+mod interim;
 pub mod judge;
 #[cfg(test)]
 mod judge_tests;
@@ -59,12 +61,13 @@ pub use fanout::FanoutFigures;
 pub use guarantee::GuaranteeFigures;
 pub use handshake_cost::OpeningCost;
 pub use idle::IdleFigures;
+pub use interim::{Interim, interim};
 pub use layers::{HandshakeFigures, LayerCost};
 pub use note::Note;
 pub use path::{PathFigures, congestion_control};
 pub use types::*;
 
-use pushbench_core::record::run::StoredRun;
+use pushbench_core::record::run::{FailedBlock, StoredRun};
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 
 /// Blocks without which no difference is claimed (law 4).
@@ -100,6 +103,8 @@ pub struct Trials<'a> {
     pub blocks: Vec<Vec<&'a Trial>>,
     /// Of these, the ones with only valid trials.
     pub valid: Vec<Vec<&'a Trial>>,
+    /// Blocks without a trial of some arm, since a target could not be run or reached.
+    pub failed: &'a [FailedBlock],
 }
 
 impl<'a> Trials<'a> {
@@ -118,7 +123,19 @@ impl<'a> Trials<'a> {
         let last = blocks.last().map(sliced);
         let whole = |b: &&Vec<&Trial>| b.iter().all(|t| t.is_valid()) && Some(sliced(b)) == last;
         let valid = blocks.iter().filter(whole).cloned().collect();
-        Trials { arms, all, pilot, blocks, valid }
+        let failed = &run.header.points[point].failed_blocks;
+        Trials { arms, all, pilot, blocks, valid, failed }
+    }
+
+    /// Blocks run to their end, those that failed included.
+    pub fn blocks_run(&self) -> usize {
+        self.blocks.len() + self.failed.len()
+    }
+
+    /// Invalid trials of an arm, and blocks that failed because of its target.
+    pub fn invalid(&self, arm: usize) -> usize {
+        let invalid = self.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count();
+        invalid + self.failed.iter().filter(|block| block.arm == Some(arm)).count()
     }
 
     /// The valid trials of an arm. Blocks are voided whole, so it has as many as every other.

@@ -1,12 +1,12 @@
 //! The arms of a point in the order of a metric.
 
-use crate::compare::{ArmFigures, Latency, Point, Report};
+use crate::compare::{ArmFigures, Latency, Report};
 use pushbench_core::record::metrics::{Family, METRICS, Metric};
 use pushbench_core::scenario::Flow;
 
-/// The metric that many arms are sorted by by default.
-fn headline(point: &Point) -> &'static str {
-    match (point.design.flow, point.design.rate) {
+/// The metric that many arms are sorted by by default; `rate` is `None` in a closed loop.
+pub(super) fn headline(flow: Flow, rate: Option<f64>) -> &'static str {
+    match (flow, rate) {
         (Flow::Fanout, _) => "delivery.p50",
         (Flow::Idle, _) => "target_usage.bytes_per_subscriber",
         (Flow::Ingest | Flow::Duplex, None) => "throughput",
@@ -54,7 +54,7 @@ impl Latency {
 /// ones where the metric is a latency, come last. Without a metric each point has its headline.
 pub fn sort(report: &mut Report, metric: Option<&'static Metric>) {
     for point in &mut report.points {
-        let name = metric.map_or(headline(point), |m| m.name);
+        let name = metric.map_or(headline(point.design.flow, point.design.rate), |m| m.name);
         let Some(metric) = METRICS.iter().find(|m| m.name == name) else { continue };
         let latency = matches!(metric.family, Family::Latency { .. });
         let key = |arm: &usize| {

@@ -3,20 +3,17 @@
 //! verdicts. No verdict on the runs: they were not measured under the same machine conditions (law 5).
 
 use crate::compare::blocks::OverBlocks;
-use crate::compare::comparability::{arms_of_both, differences, points_of_both};
+use crate::compare::comparability::{Basis, arms_of_both, dated, hinders, points_of_both};
 use crate::compare::completeness;
 use crate::compare::evidence::{Evidence, evidence};
 use crate::compare::machine::Difference;
 use crate::compare::verdicts::{Agreement, VerdictPair, pairs};
 use crate::compare::{Comparison, Report, compare};
-use pushbench_core::record::fanout::DatedBy;
 use pushbench_core::record::run::{RunHeader, StoredRun};
 use pushbench_core::scenario::Setting;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// More of the same, or the same with other random numbers: named, but no reason not to compare.
-const HARMLESS: [&str; 2] = ["seed", "compare.blocks"];
 /// Two runs side by side.
 #[derive(Debug, Serialize)]
 pub struct Runs {
@@ -95,6 +92,17 @@ pub struct Value {
     pub ci95: Option<[f64; 2]>,
 }
 
+impl Value {
+    pub(crate) fn of_arm(o: &OverBlocks) -> Value {
+        Value { estimate: o.estimate, ci95: o.ci95 }
+    }
+
+    /// `None` of too few blocks for a ratio.
+    pub(crate) fn of_ratio(c: &Comparison) -> Option<Value> {
+        Some(Value { estimate: c.ratio?, ci95: c.ci95 })
+    }
+}
+
 impl Runs {
     /// Figures within the first run's intervals, and all that could be compared.
     pub fn within(&self) -> (usize, usize) {
@@ -105,36 +113,16 @@ impl Runs {
 
 /// Puts two runs, each with the name of its directory, side by side.
 pub fn side_by_side(first: (&str, &StoredRun), second: (&str, &StoredRun)) -> Runs {
-    let mut differences = differences(&first.1.header, &second.1.header);
-    let hinders = |d: &&Difference| !HARMLESS.contains(&d.what.as_str());
     let (a, b) = (Derived::of(first.1), Derived::of(second.1));
+    let differences = a.basis(first.1).differences(&b.basis(second.1));
+    let unaltered = a.basis(first.1).is_unaltered() && b.basis(second.1).is_unaltered();
     let points = points_of_both(&first.1.header, &second.1.header);
     let points: Vec<Pair> = points.iter().map(|(i, j)| pair(&a, *i, &b, *j)).collect();
-    let designs = points.iter().find_map(|p| match p.designs {
-        [Some(first), Some(second)] => {
-            Difference::between("design of the blocks", first.to_owned(), second.to_owned())
-        }
-        _ => None,
-    });
-    differences.extend(designs);
-    let dated = |run: &StoredRun| {
-        let fanouts = run.trials.iter().filter_map(|t| t.fanout.as_ref());
-        Some(match fanouts.map(|f| f.deliveries.dated_by()).max()? {
-            DatedBy::Kernel => "their arrival, by the kernel",
-            DatedBy::Read => "the driver's poll",
-        })
-    };
-    if let (Some(first), Some(second)) = (dated(first.1), dated(second.1)) {
-        let (first, second) = (first.to_owned(), second.to_owned());
-        differences.extend(Difference::between("deliveries end at", first, second));
-    }
-    let (first, second) = (run(first), run(second));
-    let altered = !first.records_differ.is_empty() || !second.records_differ.is_empty();
     Runs {
         schema: 1,
-        comparable: differences.iter().find(hinders).is_none() && !altered,
-        first,
-        second,
+        comparable: unaltered && !differences.iter().any(hinders),
+        first: run(first),
+        second: run(second),
         verdicts: Agreement::of(points.iter().flat_map(|p| &p.verdicts)),
         points,
         differences,
@@ -166,6 +154,10 @@ impl<'a> Derived<'a> {
         let evidence = evidence(run, &report, &BTreeMap::new());
         Derived { header: &run.header, report, evidence }
     }
+
+    fn basis(&self, run: &StoredRun) -> Basis<'_> {
+        Basis { header: self.header, report: &self.report, dated: dated(run) }
+    }
 }
 
 fn pair(a: &Derived<'_>, i: usize, b: &Derived<'_>, j: usize) -> Pair {
@@ -183,7 +175,7 @@ fn pair(a: &Derived<'_>, i: usize, b: &Derived<'_>, j: usize) -> Pair {
 }
 
 fn of_arm(label: &str, first: &[OverBlocks], second: &[OverBlocks]) -> Vec<Figure> {
-    let value = |o: &OverBlocks| Value { estimate: o.estimate, ci95: o.ci95 };
+    let value = Value::of_arm;
     let of = |list: &[OverBlocks], metric| list.iter().find(|o| o.metric == metric).map(value);
     let mut known: Vec<(&'static str, &'static str)> = Vec::new();
     for o in first.iter().chain(second) {
@@ -197,7 +189,7 @@ fn of_arm(label: &str, first: &[OverBlocks], second: &[OverBlocks]) -> Vec<Figur
 }
 
 fn ratios(first: &[Comparison], second: &[Comparison]) -> Vec<Figure> {
-    let value = |c: &Comparison| Some(Value { estimate: c.ratio?, ci95: c.ci95 });
+    let value = Value::of_ratio;
     let each = |c: &Comparison| {
         let same = |d: &&Comparison| {
             (&d.baseline, &d.candidate, d.metric) == (&c.baseline, &c.candidate, c.metric)

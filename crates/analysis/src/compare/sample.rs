@@ -168,6 +168,7 @@ fn header(blocks: usize) -> RunHeader {
             scenario,
             arms: vec![arm("webhook", "HTTP/1.1"), arm("websocket", "WebSocket frames")],
             sizing: None,
+            failed_blocks: Vec::new(),
             calibration: None,
             proxies: BTreeMap::new(),
         }],

@@ -31,7 +31,7 @@ const MISSING_SHARE: f64 = 0.1;
 pub struct Trust {
     /// Valid blocks.
     pub blocks_valid: usize,
-    /// Blocks run.
+    /// Blocks run, with those that could not be measured.
     pub blocks_run: usize,
     /// Median of the driver's lag over all arms, ns; `null` in a closed loop.
     pub lag_p50_ns: Option<u64>,
@@ -78,8 +78,8 @@ fn not_demanded(findings: &[Findings], arm: &str) -> Option<Note> {
     (found.value == NOT_DEMANDED).then(|| text.into())
 }
 
-/// Whether invalid trials strike one of two arms more: each is a coin toss between them unless it knows
-/// the arm.
+/// Whether invalid trials and failed blocks strike one of two arms more: each is a coin toss between them
+/// unless it knows the arm.
 pub(super) fn voids_know_the_arm(a: usize, b: usize) -> bool {
     a.abs_diff(b) > 2 && a.max(b) > 3 * a.min(b)
 }
@@ -120,6 +120,7 @@ pub fn validity(
             format!("{valid} valid blocks: at least {FEWEST_BLOCKS} are needed for a claim").into(),
         );
     }
+    notes.extend(trials.failed.iter().map(|failed| Note::from(failed.to_string())));
     notes.extend(voided(&trials.all).into_iter().map(Note::from));
     for arm in arms {
         notes.extend(not_demanded(&header.findings, &arm.arm));
@@ -149,7 +150,8 @@ pub fn validity(
     );
     let notes = notes.into_iter().map(|n| n.within(|m| decide::is_judged(m, scenario))).collect();
     let complete = completeness::is_complete(run);
-    let whole = trials.all.iter().all(|t| t.is_valid()) && !trials.valid.is_empty();
+    let valid = trials.all.iter().all(|t| t.is_valid()) && trials.failed.is_empty();
+    let whole = valid && !trials.valid.is_empty();
     Validity { ok: complete && whole, notes, trust }
 }
 
@@ -189,7 +191,7 @@ fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
         .sum();
     Trust {
         blocks_valid: trials.valid.len(),
-        blocks_run: trials.blocks.len(),
+        blocks_run: trials.blocks_run(),
         lag_p50_ns: lag.quantile(0.5),
         lag_p99_ns: lag.quantile(0.99),
         reading_p50_ns: merged(&valid, |t| &t.account.reading).quantile(0.5),

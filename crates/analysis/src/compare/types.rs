@@ -147,13 +147,23 @@ pub struct MachineFigures {
     pub due: Option<u64>,
     /// Those that were acknowledged.
     pub acknowledged: Option<u64>,
+    /// In a fan-out: deliveries that its subscribers received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
     /// Its longest stall, ns.
     pub pause_ns: u64,
-    /// Half of the round trip in which the offset of its clock was found: the common origin is wrong by no more there,
-    /// ns, the largest.
+    /// The common origin is wrong by no more there, ns, the largest: half of the round trip in which the offset of its clock
+    /// was found, and the drift during a trial.
     pub clock_uncertainty_ns: u64,
     /// Trials in which its part was not valid.
     pub invalid: usize,
+}
+
+impl MachineFigures {
+    /// It is a driver that no connection and no subscriber was left for.
+    pub fn had_nothing_to_do(&self) -> bool {
+        self.due == Some(0) && self.received.unwrap_or(0) == 0
+    }
 }
 
 /// What a comparison comes to.
@@ -266,7 +276,7 @@ pub struct CrossChecks {
 /// Whether a point can be trusted. In the JSON `notes` are the texts, `note_details` the whole notes.
 #[derive(Debug, Clone)]
 pub struct Validity {
-    /// Every trial valid, every arm complete.
+    /// Every trial valid, every block measured, every arm complete.
     pub ok: bool,
     /// What to know before believing it.
     pub notes: Vec<Note>,
@@ -285,6 +295,13 @@ pub enum Standing {
     Movable,
     /// A trial is not valid, or the run is not whole.
     Unsound,
+}
+
+impl Standing {
+    /// The worst of these points.
+    pub fn of(points: &[Point]) -> Standing {
+        points.iter().map(|p| p.validity.standing()).max().unwrap_or(Standing::Unsound)
+    }
 }
 
 impl Validity {

@@ -1,10 +1,12 @@
 //! What a fan-out adds to a trial's record: the outcome of every delivery, one event at one subscriber.
 
+mod across_machines;
 mod audience;
 mod deliveries;
 mod memory;
 mod publisher;
 
+pub use across_machines::{EventReach, EventRecords, Share, TimedOutEvent, merged};
 pub use audience::{Audience, CONDUCTS, Conduct, Mix};
 pub use deliveries::{Apart, DatedBy, Deliveries, DeliveryOutcomes, Resumption, Turnover};
 pub use memory::{Growth, KernelMemory, KernelScope};

@@ -16,6 +16,7 @@ use open::Open;
 use packed::Packed;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// Longest value told apart; longer ones are recorded as this.
 const HIGHEST_NS: u64 = 3_600_000_000_000;
@@ -24,10 +25,10 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// A histogram of nanoseconds. In JSON it is its HDR V2 (deflated) encoding in base64, the form that
 /// every HdrHistogram port reads.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Hist(Counts);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Counts {
     /// With room for every value: 270 KB.
     Open(Open),
@@ -50,6 +51,13 @@ impl Compact {
 impl Default for Hist {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Values in ns with their counts.
+impl fmt::Debug for Hist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.values()).finish()
     }
 }
 

@@ -73,6 +73,26 @@ fn is_zero(n: &usize) -> bool {
     *n == 0
 }
 
+/// A block that was begun and could not be measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedBlock {
+    /// Its number, from 0.
+    pub block: usize,
+    /// The arm whose target it was, by its place among the arms; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<usize>,
+    /// What went wrong, with the target's name.
+    pub reason: String,
+}
+
+impl std::fmt::Display for FailedBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What a program has written is on lines of its own.
+        let reason = self.reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        write!(f, "block {} could not be measured: {reason}", self.block + 1)
+    }
+}
+
 /// One point of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PointHeader {
@@ -86,6 +106,9 @@ pub struct PointHeader {
     /// the first blocks have shown it.
     #[serde(default)]
     pub sizing: Option<Sizing>,
+    /// Blocks that have no trial of some arm, since a target could not be run or reached: they are void and replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_blocks: Vec<FailedBlock>,
     /// The round trip of its path; `None` without a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,

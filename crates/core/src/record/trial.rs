@@ -94,6 +94,9 @@ pub struct MachineTrial {
     pub due: Option<u64>,
     /// Those that were acknowledged.
     pub acknowledged: Option<u64>,
+    /// In a fan-out: deliveries of measured events that its subscribers received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
     /// What its driver did.
     pub driver: Option<DriverUsage>,
     /// Time the hypervisor took, ns.
@@ -102,7 +105,7 @@ pub struct MachineTrial {
     pub pause_ns: u64,
     /// Its clock less the coordinator's, ns.
     pub clock_offset_ns: i64,
-    /// Half of the round trip in which that was found: the offset is wrong by no more, ns.
+    /// The offset is wrong by no more during the trial, ns: half of the round trip in which it was found, and its drift.
     pub clock_uncertainty_ns: u64,
     /// How long before the origin it knew it, ns; negative where it was late. `None` of the target's machine.
     pub margin_ns: Option<i64>,

@@ -115,6 +115,7 @@ impl Instants {
 impl Iterator for Schedule {
     type Item = Due;
 
+    #[inline]
     fn next(&mut self) -> Option<Due> {
         loop {
             let index = self.next;

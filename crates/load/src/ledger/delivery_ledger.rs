@@ -6,7 +6,10 @@
 
 use crate::ledger::fanout_event::{BitSet, EventRecipients, FanoutEvent};
 use crate::ledger::guarantee::GuaranteeLedger;
-use pushbench_core::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryOutcomes};
+use crate::ledger::share::EarlyDelivery;
+use pushbench_core::record::fanout::{
+    Audience, CONDUCTS, Conduct, Deliveries, DeliveryOutcomes, EventReach, EventRecords, Share,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -35,7 +38,13 @@ pub(super) struct Awaiting {
 /// The deliveries of one arm.
 pub(super) struct DeliveryLedger {
     pub account: Deliveries,
+    /// What the merge needs of each event, where subscribers are spread over several machines.
+    pub(super) event_records: Option<EventRecords>,
+    /// What came from a machine that publishes before this one knew that it was due.
+    pub(super) early: Vec<EarlyDelivery>,
     pub(super) audience: Audience,
+    /// Who of them is on this machine.
+    pub(super) share: Share,
     timeout: u64,
     /// How long a delivery waits at most by design, ns.
     max_polling_delay: u64,
@@ -45,7 +54,9 @@ pub(super) struct DeliveryLedger {
     /// Everything before this one is closed.
     oldest_open: u64,
     /// Deliveries of events before this one have been looked at when a slice ended.
-    spilled_to: u64,
+    pub(super) spilled_to: u64,
+    /// When the schedule ended.
+    pub(super) ended_at: Option<u64>,
     remembered: usize,
     /// For each subscriber one more than its youngest event.
     newest: Vec<u64>,
@@ -74,12 +85,16 @@ impl DeliveryLedger {
         let n = audience.subscribers;
         let mut deliveries = DeliveryLedger {
             account: Deliveries::new(&audience),
+            event_records: None,
+            early: Vec::new(),
+            share: Share::ALL,
             timeout,
             max_polling_delay,
             events: VecDeque::new(),
             first: 0,
             oldest_open: 0,
             spilled_to: 0,
+            ended_at: None,
             remembered: (REMEMBERED_BYTES / (n.div_ceil(8) + size_of::<FanoutEvent>()))
                 .max(REMEMBERED_EVENTS),
             newest: vec![0; n],
@@ -190,6 +205,7 @@ impl DeliveryLedger {
     /// The publisher has not taken the event: what is open of it fails.
     pub fn unpublished(&mut self, event: u64) {
         self.not_accepted(event);
+        self.event_records.iter_mut().for_each(|records| records.unpublished.push(event));
         self.end_open(event, |outcomes, n| {
             outcomes.failed += n;
             outcomes.unpublished += n;
@@ -310,6 +326,7 @@ impl DeliveryLedger {
             if fanout_event.open > 0 && fanout_event.due.saturating_add(self.timeout) > now {
                 return;
             }
+            self.note_timed_out(self.oldest_open);
             self.end_open(self.oldest_open, |outcomes, n| outcomes.timed_out += n);
             self.oldest_open += 1;
         }
@@ -317,6 +334,8 @@ impl DeliveryLedger {
 
     /// The schedule ends: whatever is open now was not delivered in time.
     pub fn end(&mut self, now: u64) {
+        self.ended_at = Some(now);
+        self.account.unsolicited += std::mem::take(&mut self.early).len() as u64;
         self.account.open_at_end = self.open_measured();
         self.account.behind_at_end =
             self.open_of_due_by(now.saturating_sub(self.max_polling_delay));
@@ -340,6 +359,11 @@ impl DeliveryLedger {
         self.open_of_due_by(u64::MAX)
     }
 
+    /// An event that is due then should have been delivered at an instant.
+    pub(super) fn is_behind(&self, due: u64, at: u64) -> bool {
+        due <= at.saturating_sub(self.max_polling_delay)
+    }
+
     fn open_of_due_by(&self, instant: u64) -> u64 {
         self.open_from(0, instant)
     }
@@ -353,7 +377,7 @@ impl DeliveryLedger {
     }
 
     /// What is open of an event at those of each conduct.
-    fn open_of(&self, fanout_event: &FanoutEvent) -> [u64; CONDUCTS.len()] {
+    pub(super) fn open_of(&self, fanout_event: &FanoutEvent) -> [u64; CONDUCTS.len()] {
         let mut open = [fanout_event.open as u64, 0, 0];
         for conduct in [Conduct::Slow, Conduct::Stuck] {
             let theirs = self.audience.numbers(conduct).filter(|s| fanout_event.awaits(*s)).count();
@@ -364,21 +388,23 @@ impl DeliveryLedger {
     }
 
     fn close(&mut self, event: u64) {
-        let (timeout, alone) = (self.timeout, self.audience.one_each);
+        let (timeout, one_each) = (self.timeout, self.audience.one_each);
         let Some(fanout_event) = self.at(event) else { return };
         fanout_event.settled = BTreeSet::new();
-        let (whole, due) = (fanout_event.got == fanout_event.healthy, fanout_event.due);
-        let (first, last) = (fanout_event.first, fanout_event.last);
-        if fanout_event.after.is_some() && fanout_event.healthy > 0 {
-            self.account.events += 1;
-            self.account.complete += u64::from(whole);
-            // Of one recipient there is no last one.
-            if !alone {
-                self.account.last.record(if whole { last.saturating_sub(due) } else { timeout });
-            }
-            if whole && !alone {
-                self.account.skew.record(last.saturating_sub(first).max(1));
-            }
+        if fanout_event.after.is_none() || fanout_event.healthy == 0 {
+            return;
+        }
+        let due = fanout_event.due;
+        let reach = EventReach {
+            event,
+            due: fanout_event.healthy as u64,
+            got: fanout_event.got as u64,
+            first: fanout_event.first.saturating_sub(due),
+            last: fanout_event.last.saturating_sub(due),
+        };
+        match &mut self.event_records {
+            Some(records) => records.reached.push(reach),
+            None => self.account.reached(&reach, timeout, one_each),
         }
     }
 

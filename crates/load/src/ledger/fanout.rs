@@ -85,7 +85,8 @@ impl Ledger {
     /// Events are due at a subscriber of that number.
     pub(crate) fn has_subscriber(&self, number: usize) -> bool {
         let inner = self.0.borrow();
-        inner.deliveries.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
+        let here = |s: &DeliveryLedger| number < s.audience.subscribers && s.share.has(number);
+        inner.deliveries.as_ref().is_some_and(here)
     }
 
     /// A subscription was cut off by the other end.

@@ -11,6 +11,7 @@ pub(crate) mod guarantee;
 #[cfg(test)]
 mod merge_tests;
 pub(crate) mod recovery;
+mod share;
 mod state;
 
 pub(crate) use attempts::{AttemptAccount, AttemptRules};
@@ -163,11 +164,7 @@ impl Ledger {
         let mut inner = self.0.borrow_mut();
         let seq = inner.first + inner.open.len() as u64;
         let ticket = Ticket { seq, index, due };
-        if inner.is_idle() {
-            let end = inner.busy.last_done;
-            inner.end_busy_period(end, due);
-        }
-        inner.busy.events += 1;
+        inner.comes_due(due);
         let at = at.unwrap_or_else(|| due.saturating_sub(inner.rules.origin));
         let after = at.checked_sub(inner.rules.warmup);
         inner.open.push_back(Entry { ticket, state: State::Waiting, after, send_instants: None });

@@ -111,6 +111,16 @@ impl OpenEvents {
         self.stale -= u64::from(seq < self.spilled_to);
     }
 
+    /// An event comes due: a busy period begins, unless it has begun.
+    #[inline]
+    pub(super) fn comes_due(&mut self, due: u64) {
+        if self.is_idle() {
+            let end = self.busy.last_done;
+            self.end_busy_period(end, due);
+        }
+        self.busy.events += 1;
+    }
+
     /// A busy period ended at `end`, and another one begins with the event due at `due`.
     pub(super) fn end_busy_period(&mut self, end: u64, due: u64) {
         let BusyPeriod { since, events, .. } = self.busy;
@@ -225,6 +235,9 @@ impl OpenEvents {
     pub fn receive(&mut self, subscriber: usize, index: Option<u64>, times: DeliveryTimes) {
         let seq = index.and_then(|index| self.seq(index));
         let Some(deliveries) = &mut self.deliveries else { return };
+        if deliveries.keeps_until_due(seq, (subscriber, index, times)) {
+            return;
+        }
         let before = deliveries.account.read;
         let times = times.after(deliveries.published(seq));
         let arrival = deliveries.received(subscriber, seq, times.arrived);

@@ -2,8 +2,8 @@
 
 use crate::io::ReadTimes;
 use crate::ledger::Ledger;
-use crate::subscriber::Spawn;
 use crate::subscriber::receivers::Receivers;
+use crate::subscriber::{Spawn, Spread};
 use hyper::Method;
 use pushbench_core::event::{Answered, Matched, acknowledgement};
 use pushbench_core::record::fanout::Conduct;
@@ -42,6 +42,8 @@ pub struct SubscribeConfig {
     pub matched: Matched,
     /// How many there are, what they want, how they behave.
     pub settings: Subscribers,
+    /// Which of them are here, and where the publisher reaches them.
+    pub spread: Spread,
     /// An acknowledgement in the publisher's own words; `{"id": …}` where there are none.
     pub acknowledgement: Option<Wording>,
     /// How their addresses reach the publisher, where they do not connect themselves.

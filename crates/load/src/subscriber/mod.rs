@@ -24,6 +24,7 @@ use crate::tasks::Tasks;
 use crate::{long_poll, poll, sse, tcp, webhook, websocket};
 use pushbench_core::arm::ArmOption;
 use pushbench_core::event::Matched;
+use pushbench_core::record::fanout::Share;
 use pushbench_core::scenario::{Compression, Subscribers};
 use pushbench_core::schedule::turnover::{Leaves, Pauses};
 use pushbench_core::transport::Transport;
@@ -86,7 +87,7 @@ pub fn source(number: usize) -> Ipv4Addr {
     Ipv4Addr::from(0x7f00_0101 + (number / CONNECTIONS_PER_SOURCE) as u32)
 }
 
-/// Where the driver listens for what a target connects to it for.
+/// Where the driver listens for what a target on this machine connects to it for.
 pub fn listens_at(ends: Option<&Ends>) -> SocketAddrV4 {
     match ends {
         Some(ends) => SocketAddrV4::new(pushbench_path::DRIVER, ends.listen_port),
@@ -96,6 +97,15 @@ pub fn listens_at(ends: Option<&Ends>) -> SocketAddrV4 {
 
 /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
 const AT_ONCE: usize = 64;
+
+/// Which subscribers are on this machine, and where the publisher reaches them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// Those of this machine.
+    pub share: Share,
+    /// Its address, where the publisher is on another one.
+    pub address: Option<Ipv4Addr>,
+}
 
 /// The parameters of an arm's subscribers.
 #[derive(Debug, Clone)]
@@ -110,6 +120,8 @@ pub struct SubscribersJob {
     pub registration: Registration,
     /// How many there are and how they behave.
     pub settings: Subscribers,
+    /// Which of them are here.
+    pub spread: Spread,
     /// They acknowledge in these words, where the publisher has its own.
     pub acknowledgement: Option<Wording>,
     /// Where an event carries its id.
@@ -138,6 +150,7 @@ impl SubscribersJob {
     /// The ledger of these subscribers. `event_bytes`: the length of an event.
     pub(super) fn ledger(&self, ledger: Ledger, event_bytes: usize) -> Ledger {
         let ledger = ledger.with_subscribers(self.settings.audience(), self.max_polling_delay);
+        let ledger = ledger.with_share(self.spread.share);
         match &self.conditions {
             None => ledger,
             Some(conditions) => {
@@ -178,6 +191,7 @@ impl SubscribersJob {
             verifier: self.verifier.clone(),
             matched: self.matched.clone(),
             settings: self.settings.clone(),
+            spread: self.spread,
             acknowledgement: self.acknowledgement.clone(),
             registration: self.registration.clone(),
             restarts: self.restarts,
@@ -254,17 +268,17 @@ struct Starter<'a> {
 impl Starter<'_> {
     async fn all<S: Subscriber>(&self) -> Result<u64, Fault> {
         let begun = clock::now();
-        let (subscribe_config, count) = (self.subscribe_config, self.job.settings.count);
+        let subscribe_config = self.subscribe_config;
         if subscribe_config.receivers.is_some() {
             receivers::start(subscribe_config, self.origin);
         }
         let common = S::prepare(subscribe_config).await?;
-        for first in (0..count).step_by(AT_ONCE) {
-            let numbers = first..count.min(first + AT_ONCE);
+        let here: Vec<usize> = self.job.spread.share.numbers(self.job.settings.count).collect();
+        for numbers in here.chunks(AT_ONCE) {
             let subscribing =
-                numbers.clone().map(|number| S::subscribe(subscribe_config, &common, number));
+                numbers.iter().map(|number| S::subscribe(subscribe_config, &common, *number));
             let subscribed = futures_util::future::try_join_all(subscribing).await?;
-            for (number, subscriber) in numbers.zip(subscribed) {
+            for (&number, subscriber) in numbers.iter().zip(subscribed) {
                 let slot = SubscriberSlot {
                     subscribe_config: subscribe_config.clone(),
                     common: common.clone(),

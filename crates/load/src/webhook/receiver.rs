@@ -56,7 +56,10 @@ fn bound(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(Socket, O
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     let ends = subscribe_config.ends.as_ref();
     let mut address = listens_at(ends);
-    let own_hosts = ends.is_none() && to_loopback(&socket);
+    // Reached from another machine, this one has one address.
+    let outside = subscribe_config.spread.address;
+    outside.iter().for_each(|ip| address.set_ip(*ip));
+    let own_hosts = ends.is_none() && outside.is_none() && to_loopback(&socket);
     let shared_host = (!own_hosts).then(|| *address.ip());
     if own_hosts {
         address.set_ip(Ipv4Addr::UNSPECIFIED);

@@ -171,7 +171,9 @@ impl Registrar {
         let url = addresses.url(number);
         let body = match body {
             Some(own) if all => {
-                let urls = json!(addresses.urls(subscribe_config.settings.count)).to_string();
+                let here = subscribe_config.spread.share.numbers(subscribe_config.settings.count);
+                let urls: Vec<String> = here.map(|number| addresses.url(number)).collect();
+                let urls = json!(urls).to_string();
                 own.filled(|_| urls.clone())
             }
             Some(own) => own.filled(|_| url.clone()),

@@ -64,7 +64,17 @@ impl Bars {
             self.bar(&mut plot, look, parts, x, y);
         }
         let (title, about) = (self.title.to_owned(), self.about.to_owned());
-        Some(Chart::of(self.name, Kind::Resources, title, about, plot))
+        let chart = Chart::of(self.name, Kind::Resources, title, about, plot);
+        Some(chart.with(self.table(&sums)))
+    }
+
+    fn table(&self, sums: &[(&Look, [Option<f64>; 2])]) -> Vec<Vec<String>> {
+        let head = ["arm", self.parts[0], self.parts[1]].map(str::to_owned).to_vec();
+        let row = |(look, parts): &(&Look, [Option<f64>; 2])| {
+            let cells = parts.map(|part| part.map_or("–".to_owned(), self.text));
+            std::iter::once(look.name.clone()).chain(cells).collect()
+        };
+        std::iter::once(head).chain(sums.iter().map(row)).collect()
     }
 
     fn bar(&self, plot: &mut Plot, look: &Look, parts: &[Option<f64>; 2], x: Scale, y: f64) {

@@ -6,7 +6,7 @@ use crate::chart::plot::{Axis, Plot};
 use crate::chart::scale::{Kind as Spread, Scale, short, time_tick};
 use crate::chart::svg::Anchor;
 use crate::chart::{Chart, Kind};
-use pushbench_analysis::capacity::{Capacity, value_text};
+use pushbench_analysis::capacity::{ArmCapacity, Capacity, CurvePoint, value_text};
 use pushbench_core::capacity::Window;
 use pushbench_core::scenario::objective;
 
@@ -79,19 +79,35 @@ pub(crate) fn of_search(capacity: &Capacity) -> Option<Chart> {
     }
     let about = "Above: each window at its load, with the limit as a line; what lies far beyond it is drawn at its edge. Below: the \
                  probability that a window holds, with its 95 % interval; the capacity is where it is 90 %.";
-    Some(Chart::of(
-        "capacity",
-        Kind::Sweep,
-        "Windows around the capacity".to_owned(),
-        about.to_owned(),
-        plot,
-    ))
+    Some(
+        Chart::of(
+            "capacity",
+            Kind::Sweep,
+            "Windows around the capacity".to_owned(),
+            about.to_owned(),
+            plot,
+        )
+        .with(table(capacity)),
+    )
+}
+
+/// The curves as rows; the windows have a table of their own.
+fn table(capacity: &Capacity) -> Vec<Vec<String>> {
+    let head = ["arm", &capacity.record.of, "windows that hold [95 %]"].map(str::to_owned).to_vec();
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let row = |arm: &ArmCapacity, p: &CurvePoint| {
+        let holds = &p.holds;
+        let interval = format!("[{}, {}]", percent(holds.low), percent(holds.high));
+        vec![arm.arm.clone(), load(p.load), format!("{} {interval}", percent(holds.estimate))]
+    };
+    let rows = capacity.arms.iter().flat_map(|arm| arm.curve.iter().map(move |p| row(arm, p)));
+    std::iter::once(head).chain(rows).collect()
 }
 
 fn curve(
     plot: &mut Plot,
     look: &Look,
-    arm: &pushbench_analysis::capacity::ArmCapacity,
+    arm: &ArmCapacity,
     (x, y): (&Scale, &Scale),
     near: (f64, f64),
 ) {

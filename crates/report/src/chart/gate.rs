@@ -5,6 +5,7 @@ use crate::chart::plot::{Plot, WIDTH};
 use crate::chart::scale::{Kind as Spread, Scale, short};
 use crate::chart::svg::Anchor;
 use crate::chart::{Chart, Kind};
+use crate::gate::rows;
 use pushbench_analysis::compare::Ratio;
 use pushbench_analysis::compare::gate::{Gate, Line, Outcome, change, place};
 
@@ -48,7 +49,7 @@ pub fn of_gate(gate: &Gate) -> Option<Chart> {
         "Upper mark of each row: the slow-down with its 95 % interval. Lower, pale mark: the null, which is the base measured again in the same blocks; its true slow-down is ×1, so its distance from ×1 is the error of this machine. The grey area is the allowed slow-down. {decides}"
     );
     let title = "Slow-down of the candidate and the allowed margin".to_owned();
-    Some(Chart::of("gate", Kind::Forest, title, about, plot))
+    Some(Chart::of("gate", Kind::Forest, title, about, plot).with(rows::lines(gate)))
 }
 
 fn axis(lines: &[&Line], range: (f64, f64)) -> Scale {

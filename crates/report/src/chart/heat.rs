@@ -52,6 +52,25 @@ fn draw(heat: &Heat, look: &Look, words: &Words) -> Chart {
     );
     let title = format!("Time × latency: {}", shorten(&visible(&look.name), 40));
     Chart::of(&format!("heat-{}", look.arm + 1), Kind::Time, title, about, plot)
+        .with_data(data(heat))
+}
+
+/// A row for each column of the map: when it begins, and for each latency the share of its events from which the level
+/// is that is drawn. Empty without events.
+fn data(heat: &Heat) -> String {
+    let edge = |row: usize| heat.lowest_ns * heat.row_ratio.powi(row as i32);
+    let mut csv = "from (s)".to_owned();
+    for row in 0..heat.rows {
+        let _ = write!(csv, ",from {:.0} ns (share)", edge(row));
+    }
+    for column in 0..heat.columns {
+        let _ = write!(csv, "\n{}", column as f64 * heat.column_s);
+        for row in 0..heat.rows {
+            let cell = heat.cells.iter().find(|c| c.column == column && c.row == row);
+            let _ = write!(csv, ",{}", cell.map_or(String::new(), |c| LEVELS[c.level].to_string()));
+        }
+    }
+    csv
 }
 
 /// The outline of every cell of a level; neighbours in a column are one.

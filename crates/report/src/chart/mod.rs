@@ -7,6 +7,7 @@ pub(super) mod forest;
 mod freshness;
 pub(super) mod gate;
 mod heat;
+pub(super) mod history;
 pub mod look;
 mod names;
 mod paired;
@@ -22,6 +23,9 @@ mod words;
 use crate::visible::escape;
 use plot::Plot;
 use pushbench_analysis::compare::charts::Page;
+use pushbench_core::record::metrics::{self, Unit};
+use pushbench_core::units;
+use scale::{bytes_tick, rate_tick, short, time_tick};
 use std::fmt::Write as _;
 
 /// The look of charts, in a page and alone.
@@ -59,8 +63,10 @@ pub struct Chart {
     pub title: String,
     /// How it is read, in a sentence or two.
     pub about: String,
-    /// The same as a table: a heading and rows. Empty where the page has the figures anyway.
+    /// The same as a table: a heading and rows. A page saves it as CSV.
     pub table: Vec<Vec<String>>,
+    /// The figures as CSV, where a table of them would be too long to read.
+    pub data: Option<String>,
     body: String,
     size: (f64, f64),
 }
@@ -76,6 +82,7 @@ impl Chart {
             title,
             about,
             table: Vec::new(),
+            data: None,
             body,
             size,
         }
@@ -83,6 +90,10 @@ impl Chart {
 
     fn with(self, table: Vec<Vec<String>>) -> Chart {
         Chart { table, ..self }
+    }
+
+    fn with_data(self, data: String) -> Chart {
+        Chart { data: Some(data), ..self }
     }
 
     /// Twice as high as wide ones are, so that two may stand beside it.
@@ -117,6 +128,24 @@ impl Chart {
         );
         out
     }
+}
+
+/// Writes a figure.
+type Written = fn(f64) -> String;
+
+/// How a figure of a metric is written, on an axis and in words.
+fn writer(metric: &str) -> (Written, Written) {
+    match metrics::named(metric).map(|m| m.unit) {
+        Some(Unit::PerSecond) => (rate_tick, units::rate),
+        Some(Unit::Bytes) => (bytes_tick, units::bytes),
+        Some(Unit::Share) => (share, share),
+        Some(Unit::Count) => (short, short),
+        Some(Unit::Nanoseconds) | None => (time_tick, units::nanos_text),
+    }
+}
+
+fn share(value: f64) -> String {
+    format!("{} %", short(value * 100.0))
 }
 
 /// Every chart that this run has figures for, in the order of the page.

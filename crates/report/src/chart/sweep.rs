@@ -3,9 +3,9 @@
 
 use crate::chart::look::{Look, looks};
 use crate::chart::plot::{Axis, Plot};
-use crate::chart::scale::{Kind as Spread, Scale, bytes_tick, rate_tick, time_tick};
+use crate::chart::scale::{Kind as Spread, Scale, rate_tick, time_tick};
 use crate::chart::svg::{Anchor, num};
-use crate::chart::{Chart, Kind};
+use crate::chart::{Chart, Kind, writer};
 use crate::conditions::cpu_design;
 use crate::table;
 use crate::table::metric_name;
@@ -47,18 +47,6 @@ struct Lane<'a> {
 
 fn is_cpu(metric: &str) -> bool {
     metrics::named(metric).is_some_and(|m| m.family == Family::Cpu)
-}
-
-/// Writes a figure.
-type Written = fn(f64) -> String;
-
-/// How a figure of a metric is written, on an axis and in words.
-fn writer(metric: &str) -> (Written, Written) {
-    match metric {
-        "throughput" => (rate_tick, units::rate),
-        m if m.contains("bytes") => (bytes_tick, units::bytes),
-        _ => (time_tick, units::nanos_text),
-    }
 }
 
 impl Lane<'_> {

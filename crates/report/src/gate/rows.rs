@@ -28,6 +28,17 @@ pub fn looks(looks: &[Gate]) -> String {
     looks.iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
+/// The verdict of a gate: its class on a page, and a mark with its word.
+pub(crate) fn verdict(gate: &Gate) -> (&'static str, &'static str) {
+    match (gate.verdict, &gate.failure) {
+        (_, Some(failure)) if failure.is_interrupt() => ("open", "■ interrupted"),
+        (_, Some(_)) => ("worse", "✗ no verdict"),
+        (Outcome::Passed | Outcome::Waived, _) => ("better", "✓ passed"),
+        (Outcome::Regression, _) => ("worse", "✗ failed"),
+        (Outcome::CannotTell | Outcome::NotQualified, _) => ("open", "? cannot tell"),
+    }
+}
+
 /// What the bounds in the table of lines are; empty where no line has any.
 pub fn bounds(gate: &Gate) -> String {
     if gate.failure.is_some() || gate.lines.iter().all(|l| l.adjusted_low.is_none()) {

@@ -2,10 +2,11 @@
 
 use crate::capacity::{comparison, conditions, grid, question, remarks};
 use crate::chart::capacity::of_search;
+use crate::html::figures::figure;
 use crate::html::frame::{Frame, heading, stacked, table, unbroken};
 use crate::html::summary::command;
 use crate::visible::visible;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use pushbench_analysis::capacity::window::outcome;
 use pushbench_analysis::capacity::{Capacity, value_text};
 
@@ -38,7 +39,7 @@ pub fn render(capacity: &Capacity, dir: &str) -> String {
             section id="curve" {
                 (heading(2, None, &html! { "Around the capacity" }))
                 @if let Some(chart) = of_search(capacity) {
-                    figure { (PreEscaped(chart.inline())) figcaption { (chart.about) } }
+                    (figure("", 3, &chart))
                 } @else { p.soft { "No window was measured." } }
             }
             section id="windows" {

@@ -38,13 +38,14 @@ pub(super) fn of_kind(run: &Run<'_>, kind: Kind) -> Option<Markup> {
 }
 
 fn grid(run: &Run<'_>, charts: &[&Chart]) -> Markup {
-    html! { div.figures { @for chart in charts { (figure(run, chart)) } } }
+    html! { div.figures { @for chart in charts { (figure(&run.prefix, run.level + 2, chart)) } } }
 }
 
-fn figure(run: &Run<'_>, chart: &Chart) -> Markup {
+/// A chart with its table. `prefix`: before its identifier; `level`: that of its heading.
+pub(super) fn figure(prefix: &str, level: u8, chart: &Chart) -> Markup {
     html! {
-        figure.tall[chart.is_tall()] id={ (run.id("figure-")) (chart.name) } {
-            figcaption { (heading(run.level + 2, None, &html! { bdi { (chart.title) } })) }
+        figure.tall[chart.is_tall()] id={ (prefix) "figure-" (chart.name) } data-csv=[&chart.data] {
+            figcaption { (heading(level, None, &html! { bdi { (chart.title) } })) }
             (PreEscaped(chart.inline()))
             p.about { bdi { (unbroken(&chart.about)) } }
             @if !chart.table.is_empty() {

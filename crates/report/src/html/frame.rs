@@ -28,7 +28,8 @@ impl Frame<'_> {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { (self.title) }
-                    style { (PreEscaped(STYLE)) (PreEscaped(PAGE_STYLE)) }
+                    style id="charts" { (PreEscaped(STYLE)) }
+                    style { (PreEscaped(PAGE_STYLE)) }
                 }
                 body {
                     a.skip href="#main" { "To the report" }

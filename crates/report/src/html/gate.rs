@@ -1,13 +1,14 @@
 //! The gate as a page: the verdict, each judged line beside what is allowed, what was counted, the null,
 //! the looks, and how to repeat it.
 
-use crate::chart::{Chart, gate as chart};
+use crate::chart::gate as chart;
 use crate::gate::{GateSides, rows};
+use crate::html::figures::figure;
 use crate::html::frame::{Frame, heading, stacked, table, unbroken};
 use crate::html::summary::command;
 use crate::visible::visible;
-use maud::{Markup, PreEscaped, html};
-use pushbench_analysis::compare::gate::{Gate, Outcome};
+use maud::{Markup, html};
+use pushbench_analysis::compare::gate::Gate;
 
 /// Figures of a gate's page apart from the verdict.
 #[derive(Debug, Clone, Copy)]
@@ -90,13 +91,7 @@ fn records(gate: &Gate) -> String {
 }
 
 fn verdict(gate: &Gate) -> Markup {
-    let (class, word) = match (gate.verdict, &gate.failure) {
-        (_, Some(failure)) if failure.is_interrupt() => ("open", "■ interrupted"),
-        (_, Some(_)) => ("worse", "✗ no verdict"),
-        (Outcome::Passed | Outcome::Waived, _) => ("better", "✓ passed"),
-        (Outcome::Regression, _) => ("worse", "✗ failed"),
-        (Outcome::CannotTell | Outcome::NotQualified, _) => ("open", "? cannot tell"),
-    };
+    let (class, word) = rows::verdict(gate);
     let bounds = rows::bounds(gate);
     // What it passed in spite of is shown next to the word.
     let remarks = rows::remarks(gate, usize::MAX);
@@ -104,20 +99,10 @@ fn verdict(gate: &Gate) -> Markup {
     html! {
         div.tiles { div.tile.(class) { p.what { "this gate" } p.word { (word) } @if !remarks.is_empty() { p.why { "⚠ read the remarks below" } } } }
         p.claim { bdi { (unbroken(&gate.sentence)) } }
-        @if let Some(chart) = chart::of_gate(gate) { (figure(&chart)) }
+        @if let Some(chart) = chart::of_gate(gate) { (figure("", 3, &chart)) }
         (stacked("Judged lines", &rows::lines(gate)))
         @if !bounds.is_empty() { p.soft { (unbroken(&bounds)) } }
         @if !remarks.is_empty() { ul.notes { @for line in remarks { li { bdi { (line) } } } } }
-    }
-}
-
-fn figure(chart: &Chart) -> Markup {
-    html! {
-        figure {
-            figcaption { (heading(3, None, &html! { (chart.title) })) }
-            (PreEscaped(chart.inline()))
-            p.about { (unbroken(&chart.about)) }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod cost;
 mod figures;
 mod frame;
 pub mod gate;
+pub mod index;
 pub mod reach;
 mod record;
 pub mod scorecard;

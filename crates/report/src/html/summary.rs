@@ -3,13 +3,9 @@
 use crate::html::frame::{heading, labelled, scrolled, stacked, table, unbroken};
 use crate::html::tiles::{class, subject, tiles};
 use crate::html::{Run, day, sweep, validity};
-use crate::{certainty, conditions, guarantee, notes, overview, path, table as cells};
+use crate::{certainty, conditions, guarantee, headline, notes, overview, path, table as cells};
 use maud::{Markup, html};
-use pushbench_analysis::compare::charts::words;
-use pushbench_analysis::compare::trust::is_driver_bound;
-use pushbench_analysis::compare::{ArmFigures, Point};
-use pushbench_core::scenario::Flow;
-use pushbench_core::units;
+use pushbench_analysis::compare::Point;
 
 /// The question and the conditions of the run.
 pub(super) fn header(run: &Run<'_>) -> Markup {
@@ -49,42 +45,16 @@ pub(super) fn claims(run: &Run<'_>) -> Markup {
             @match (&run.page.sweep, run.page.report.points.as_slice()) {
                 (Some(sweep), _) => @for summary in sweep.groups.iter().flat_map(|g| &g.summaries) {
                     (claim(&summary.title))
-                    ul.summaries { @for (metric, at) in &summary.lines { li { strong { (cells::metric_name(flow(run), metric)) } ": " bdi { (at) } } } }
+                    ul.summaries { @for (metric, at) in &summary.lines { li { strong { (cells::metric_name(headline::flow(&run.page.report), metric)) } ": " bdi { (at) } } } }
                 },
                 (None, [point]) if run.has_many_arms() => {
-                    @if let Some(text) = first_and_last(point) { (claim(&text)) }
+                    @if let Some(text) = headline::first_and_last(point) { (claim(&text)) }
                     details { summary { "Sentences of every setting" } @for line in &point.sentences { p { bdi { (unbroken(line)) } } } }
                 }
                 (None, points) => @for line in points.iter().flat_map(|p| &p.sentences) { (claim(line)) },
             }
         }
     }
-}
-
-fn flow(run: &Run<'_>) -> Flow {
-    run.page.report.points.first().map_or(Flow::Ingest, |p| p.design.flow)
-}
-
-fn first_and_last(point: &Point) -> Option<String> {
-    let [first, last] = words::first_and_last(point)?.map(|arm| &point.arms[arm]);
-    let written = |a: &ArmFigures| {
-        let value = a.figure(point.sorted_by).unwrap_or(0.0);
-        match point.sorted_by {
-            "throughput" if is_driver_bound(a) => format!("at least {}", units::rate(value)),
-            "throughput" => units::rate(value),
-            m if m.contains("bytes") => units::bytes(value),
-            _ => units::nanos_text(value),
-        }
-    };
-    Some(format!(
-        "By {} {} comes first of {} arms with {}, {} last with {}.",
-        cells::metric_name(point.design.flow, point.sorted_by),
-        first.arm,
-        point.arms.len(),
-        written(first),
-        last.arm,
-        written(last)
-    ))
 }
 
 /// Verdict, tiles, tables, trust, what was not tested, how to run it again.

@@ -11,7 +11,7 @@ use pushbench_core::units;
 /// The panel of a run, a part a point.
 pub(super) fn panel(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
-    let (class, word) = match notes::standing(points) {
+    let (class, word) = match Standing::of(points) {
         Standing::Sound => ("well", "✓ Every trial is valid."),
         Standing::TooFew => {
             ("ill", "⚠ Every trial is valid, but there are too few blocks for a claim.")

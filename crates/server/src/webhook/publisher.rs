@@ -20,7 +20,7 @@ use hyper::header::{
 use hyper::{Method, Request, StatusCode, Uri};
 use pushbench_core::guarantee::delivery_queue::{Attempt, DeliveryQueue, Next, Settled};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
-use pushbench_core::wording::{DRIVER_ADDRESS, FORWARD_PROXY};
+use pushbench_core::wording::{DRIVER_ADDRESS, FORWARD_PROXY, RECEIVER_HOSTS};
 use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
 use pushbench_wire::stream::Stream;
@@ -108,16 +108,20 @@ pub(crate) struct Destination {
     headers: HeaderMap,
 }
 
-/// Whether what is POSTed to an address stays on this machine: one of the loopback device, or of the driver's path,
-/// whose addresses begin with the same number.
+/// Whether something may be POSTed to an address: one of the loopback device, of the driver's path, whose addresses begin
+/// with the same number, or of a machine that whoever started this server has named.
 pub(super) fn may_be_called(address: IpAddr) -> bool {
+    static NAMED: OnceLock<Vec<IpAddr>> = OnceLock::new();
+    let read = || std::env::var(RECEIVER_HOSTS).unwrap_or_default();
+    let named =
+        NAMED.get_or_init(|| read().split(',').filter_map(|host| host.parse().ok()).collect());
     static DRIVER: OnceLock<Option<Ipv4Addr>> = OnceLock::new();
     let driver = DRIVER.get_or_init(|| std::env::var(DRIVER_ADDRESS).ok()?.parse().ok());
     let on_path = |driver: Ipv4Addr| match address {
         IpAddr::V4(address) => address.octets()[0] == driver.octets()[0],
         IpAddr::V6(_) => false,
     };
-    address.is_loopback() || driver.is_some_and(on_path)
+    address.is_loopback() || named.contains(&address) || driver.is_some_and(on_path)
 }
 
 /// The forward proxy that everything goes through that is POSTed.
@@ -147,8 +151,17 @@ impl Destination {
         if !endpoint.is_loopback() && !endpoint.host.parse().is_ok_and(may_be_called) {
             return Err((
                 StatusCode::FORBIDDEN,
-                "events are delivered only to addresses of this machine, such as 127.0.0.2"
-                    .to_owned(),
+                match std::env::var_os(RECEIVER_HOSTS) {
+                    None => {
+                        "events are delivered only to addresses of this machine, such as 127.0.0.2"
+                            .to_owned()
+                    }
+                    // Few words: more of an answer are not shown.
+                    Some(_) => format!(
+                        "add --allow-host {} to the run, or to the shard with the targets",
+                        endpoint.host
+                    ),
+                },
             ));
         }
         let addresses = endpoint.addresses().map_err(|e| bad(e.to_string()))?;

@@ -136,8 +136,8 @@ impl Draft {
             return cannot("this gate has no null");
         };
         // By how much the base may differ from itself here.
-        let reach = null.high.max(-null.low);
-        let clean = reach <= self.own_margin;
+        let extent = null.high.max(-null.low);
+        let clean = extent <= self.own_margin;
         let least = settings.min_difference_ns;
         let least_text = units::nanos_text(least);
         let in_time = self.line.difference.filter(|_| self.line.unit == Unit::Nanoseconds.name());
@@ -159,7 +159,7 @@ impl Draft {
                 return (Outcome::Passed, Some(format!("less than {least_text}")));
             }
         }
-        let needed = self.allowed + if clean { 0.0 } else { reach };
+        let needed = self.allowed + if clean { 0.0 } else { extent };
         if low <= needed {
             return cannot(if clean { WITHIN } else { NOT_CLEAN });
         }
@@ -171,15 +171,15 @@ impl Draft {
         if stands.is_some_and(|low| low.is_none_or(|low| low <= needed)) {
             return cannot("does not hold without the driver's own lag");
         }
-        (Outcome::Regression, (!clean).then(|| beyond_the_null(reach)))
+        (Outcome::Regression, (!clean).then(|| beyond_the_null(extent)))
     }
 }
 
 /// Why a line fails though the null is not clean.
-fn beyond_the_null(reach: f64) -> String {
+fn beyond_the_null(extent: f64) -> String {
     format!(
         "the null reaches {:.1} %, and the slow-down exceeds the margin by more",
-        reach.exp_m1() * 100.0
+        extent.exp_m1() * 100.0
     )
 }
 

@@ -129,7 +129,7 @@ fn voids(pair: &Pairs<'_>, metric: &Metric, found: Option<&Effect>) -> Option<St
     let [base, candidate] = pair.invalid;
     if voids_know_the_arm(base, candidate) {
         return Some(format!(
-            "one side has more invalid trials ({base} of the base, {candidate} of the candidate)"
+            "one side has more invalid trials or failed blocks ({base} of the base, {candidate} of the candidate)"
         ));
     }
     let (first, second): &(Side<'_>, Side<'_>) = &pair.with_voided;

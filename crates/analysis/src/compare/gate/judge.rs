@@ -103,6 +103,8 @@ fn decide(
     if run_blocks > valid {
         notes.push(format!("{} of {run_blocks} blocks were voided", run_blocks - valid));
     }
+    let failed = run.header.points.iter().flat_map(|point| &point.failed_blocks);
+    notes.extend(failed.map(ToString::to_string));
     notes.extend(conditions(run));
     let mut gate = Gate {
         schema: SCHEMA,

@@ -27,7 +27,7 @@ pub struct Pairs<'a> {
     pub(crate) with_voided: (Side<'a>, Side<'a>),
     /// Driver and target used the same CPU.
     pub(crate) shared_cpu: bool,
-    /// Invalid trials of base and candidate.
+    /// Invalid trials of base and candidate, and blocks that failed because of it.
     pub invalid: [usize; 2],
     pub blocks_run: usize,
 }
@@ -69,8 +69,8 @@ pub fn within<'a>(run: &'a StoredRun, candidate: &str) -> Found<'a> {
                 paired: true,
                 shared_cpu: !run.header.shared_cpus().is_empty(),
                 with_voided: (whole(&trials, base), whole(&trials, tried)),
-                invalid: [invalid(&trials, base), invalid(&trials, tried)],
-                blocks_run: trials.blocks.len(),
+                invalid: [trials.invalid(base), trials.invalid(tried)],
+                blocks_run: trials.blocks_run(),
             });
         }
     }
@@ -106,8 +106,8 @@ pub fn against<'a>(stored: &'a [StoredRun], arm: &str, now: &'a StoredRun) -> Fo
             paired: false,
             shared_cpu: shared(now) || stored.iter().any(shared),
             with_voided: (base.whole, whole(&trials, tried)),
-            invalid: [base.invalid, invalid(&trials, tried)],
-            blocks_run: trials.blocks.len(),
+            invalid: [base.invalid, trials.invalid(tried)],
+            blocks_run: trials.blocks_run(),
         });
     }
     let points = stored.iter().flat_map(|run| &run.header.points);
@@ -144,7 +144,7 @@ impl<'a> StoredArm<'a> {
         self.runs.push(valid.len());
         self.valid.extend(valid);
         self.whole.extend(whole(&trials, at));
-        self.invalid += invalid(&trials, at);
+        self.invalid += trials.invalid(at);
         Ok(())
     }
 }
@@ -172,10 +172,6 @@ fn position(point: &PointHeader, transport: &str, target: &str) -> Option<usize>
 /// The trials of an arm in all blocks, valid or not.
 fn whole<'a>(trials: &Trials<'a>, arm: usize) -> Side<'a> {
     trials.blocks.iter().map(|b| b[arm]).collect()
-}
-
-fn invalid(trials: &Trials<'_>, arm: usize) -> usize {
-    trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count()
 }
 
 /// In what the blocks of a stored run and of this one differ. A program that shares its CPU with others,

@@ -160,7 +160,8 @@ pub struct Deliveries {
     /// them readable, like all of them in older results.
     #[serde(default)]
     pub stamped: u64,
-    /// The same from the instant the driver wrote the event to the publisher.
+    /// The same from the instant the driver wrote the event to the publisher; of several machines, at the subscribers of
+    /// the one that publishes.
     pub unlagged: Hist,
     /// From the event's due instant to its arrival at the last subscriber; an event that did not reach every
     /// subscriber counts with the time-out, which it took at least.
@@ -282,6 +283,63 @@ impl Deliveries {
             turnover: None,
             resumption: None,
         }
+    }
+
+    /// Adds what other subscribers saw of the same events. What is counted by event, and not by delivery, is left alone.
+    pub(super) fn add(&mut self, other: &Deliveries) {
+        for (mine, theirs) in self.counts().into_iter().zip(other.clone().counts()) {
+            *mine += *theirs;
+        }
+        self.measured.add(&other.measured);
+        self.warmup.add(&other.warmup);
+        self.delivery.merge(&other.delivery);
+        if self.unlagged.is_empty() {
+            self.unlagged.merge(&other.unlagged);
+        }
+        self.unwanted = self.unwanted.zip(other.unwanted).map(|(a, b)| a + b);
+        self.traffic.add(&other.traffic);
+        for apart in &other.apart {
+            match self.apart.iter_mut().find(|mine| mine.conduct == apart.conduct) {
+                Some(mine) => {
+                    mine.subscribers += apart.subscribers;
+                    mine.measured.add(&apart.measured);
+                    mine.warmup.add(&apart.warmup);
+                    mine.delivery.merge(&apart.delivery);
+                }
+                None => self.apart.push(apart.clone()),
+            }
+        }
+        self.turnover = match (self.turnover.take(), other.turnover.clone()) {
+            (Some(mine), Some(theirs)) => Some(mine.and(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+        self.resumption = match (self.resumption.take(), other.resumption.clone()) {
+            (Some(mine), Some(theirs)) => Some(mine.and(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+    }
+
+    /// The plain counts of subscribers, deliveries and messages.
+    fn counts(&mut self) -> [&mut u64; 17] {
+        [
+            &mut self.subscribers,
+            &mut self.stamped,
+            &mut self.duplicated,
+            &mut self.reordered,
+            &mut self.late,
+            &mut self.unsolicited,
+            &mut self.undue,
+            &mut self.requests,
+            &mut self.empty,
+            &mut self.read,
+            &mut self.read_in_window,
+            &mut self.read_by_end,
+            &mut self.open_at_end,
+            &mut self.behind_at_end,
+            &mut self.spill,
+            &mut self.connections,
+            &mut self.pings,
+        ]
     }
 
     /// The outcomes of subscribers with this behaviour, of the measured window or the warm-up.

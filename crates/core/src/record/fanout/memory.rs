@@ -32,6 +32,12 @@ pub struct Growth {
 }
 
 impl Growth {
+    /// That of two machines.
+    #[must_use]
+    pub fn and(self, other: Growth) -> Growth {
+        Growth { before: self.before + other.before, after: self.after + other.after }
+    }
+
     /// What one of `n` subscribers has added.
     pub fn each(&self, n: u64) -> Option<f64> {
         (n > 0 && self.before > 0 && self.after > 0)

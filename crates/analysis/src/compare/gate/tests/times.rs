@@ -4,7 +4,7 @@ use crate::compare::gate::sample::{Recipe, recipe, settings};
 use crate::compare::gate::tests::{after, is, line};
 use crate::compare::gate::*;
 use crate::compare::sample::Block;
-use pushbench_core::record::run::StoredRun;
+use pushbench_core::record::run::{FailedBlock, StoredRun};
 
 #[test]
 fn equal_builds_pass_and_faster_ones_do() {
@@ -138,7 +138,25 @@ fn voided_blocks_are_told_and_those_that_know_the_side_leave_it_open() {
     let both = voided(4, &[0, 1, 2]);
     is(&both, Outcome::Regression, &[]);
     assert!(both.notes.contains(&"4 of 16 blocks were voided".to_owned()), "{:?}", both.notes);
-    is(&voided(4, &[1]), Outcome::CannotTell, &["one side has more invalid trials"]);
+    is(
+        &voided(4, &[1]),
+        Outcome::CannotTell,
+        &["one side has more invalid trials or failed blocks"],
+    );
+    // A target that did not start counts with the trials that it has made invalid.
+    let failed = |arm: Option<usize>| {
+        let mut run = Recipe { blocks: 16, ..recipe(1.25) }.run();
+        for t in run.trials.iter_mut().filter(|t| t.block == 0 && t.arm == 1) {
+            t.judged.invalid.push("target exited".to_owned());
+        }
+        let reason = "target candidate exited with code 7".to_owned();
+        run.header.points[0].failed_blocks =
+            [16, 17].map(|block| FailedBlock { block, arm, reason: reason.clone() }).to_vec();
+        judge(&run, CANDIDATE, &settings(), &Look::only())
+    };
+    let of_candidate = "more invalid trials or failed blocks (0 of the base, 3 of the candidate)";
+    is(&failed(Some(1)), Outcome::CannotTell, &[of_candidate]);
+    is(&failed(None), Outcome::Regression, &[]);
 }
 
 #[test]
