@@ -61,7 +61,8 @@ fn check((fault, outcomes, answers, message): &Expected, cpu: usize) {
     let requests = server.finish().unwrap();
     let (c, account) = (Counts::of(&trial), &trial.account);
     let observed = format!("{fault:?}, {requests} requests: {c:?} {:?}", account.faults);
-    assert!(requests > 2, "{observed}");
+    // Every request is answered in this way, however few a machine that stands still lets through.
+    assert!(requests > 0, "{observed}");
     // Where the connection is made again the last event may have come without others.
     assert_eq!((account.batches, c.sent.div_ceil(EVENTS)), (requests, requests), "{observed}");
     let of_sent = |n: u64| n * c.sent / EVENTS;
