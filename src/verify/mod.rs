@@ -29,7 +29,7 @@ mod websocket;
 pub use closed_loop::closed_loop;
 
 use known_events::{EventTally, Plan, Unacknowledged};
-use no_answer::NO_CONNECTION;
+use no_answer::{NO_CONNECTION, NoAnswer};
 use probe_connection::{ProbeConnection, ProbeTarget};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
@@ -270,7 +270,7 @@ fn probe_one(
     // What ends a target that has acknowledged every known event is a probe: that is a finding.
     let all_acknowledged = result.list.iter().any(|f| f.aspect == Aspect::Malformed)
         && result.tally.acknowledged.len() == result.tally.sent;
-    if all_acknowledged && running.is_ours() {
+    if all_acknowledged {
         note_end(&mut result.list, running);
     }
     result.list.extend(effective_config(running));
@@ -294,15 +294,22 @@ fn note_end(list: &mut [Finding], running: &mut Running) {
     if refused.peek().is_none() {
         return;
     }
+    if let Some(how) = wait_for_end(running) {
+        refused.for_each(|f| f.detail = f.detail.take().map(|d| format!("{d}; the target {how}")));
+    }
+}
+
+/// How a target ended that no longer takes connections.
+fn wait_for_end(running: &mut Running) -> Option<String> {
     let until = Instant::now() + GONE;
-    let how = loop {
+    loop {
         match running.ended() {
-            Some(how) => break how,
-            None if Instant::now() > until => return,
-            None => std::thread::sleep(Duration::from_millis(20)),
+            None if running.is_ours() && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            how => return how,
         }
-    };
-    refused.for_each(|f| f.detail = f.detail.take().map(|d| format!("{d}; the target {how}")));
+    }
 }
 
 /// What a built-in server says of its configuration; unknown for other servers.
@@ -327,6 +334,9 @@ fn failure(
     tally: &EventTally,
 ) -> Option<String> {
     let label = subject.label;
+    if let Some(Unacknowledged::NoAnswer(NoAnswer::Refused(_))) = &tally.unacknowledged {
+        wait_for_end(running);
+    }
     let died = running.exited();
     if !tally.acknowledged.is_empty() {
         return died.map(|how| format!("{label}: the target {how}"));

@@ -117,7 +117,9 @@ fn a_server_that_sleeps_for_10_ms_an_event_carries_less_than_100_a_second() {
     assert!(["response.p90", "timeout", "backlog"].contains(&limit), "{arm}");
     assert_eq!(result["complete"], true);
     let overload = &arm["overload"];
-    assert!(overload["drained_ns"].is_u64() || !overload["void"].is_null(), "{overload}");
+    // Whether it drains in that time is up to the machine, too.
+    assert!(overload["waited_ns"].as_u64() > Some(0), "{overload}");
+    assert!(overload["load"].as_f64() < Some(100.0), "{overload}");
     // Shown again, digit for digit.
     for (format, stored) in [("json", Some(&ended.out)), ("text", None), ("markdown", None)] {
         let again = bench.run(&["report", "c", "--format", format]);

@@ -183,11 +183,13 @@ fn the_self_test_of_the_path_passes() {
     }
     let _turn = turn::alone();
     let bench = Bench::new();
-    // What else runs on the machine may spoil one attempt.
+    // What else runs on the machine may spoil an attempt.
     let mut ended = bench.run(&["selftest", "--only", "path"]);
-    if ended.code == Some(1) {
-        eprintln!("once more: {}", ended.out);
-        ended = bench.run(&["selftest", "--only", "path"]);
+    for _ in 1..3 {
+        if ended.code == Some(1) {
+            eprintln!("once more: {}", ended.out);
+            ended = bench.run(&["selftest", "--only", "path"]);
+        }
     }
     ended.succeeds();
     assert_eq!(ended.out.matches(" ok\n").count(), 8, "{}", ended.out);

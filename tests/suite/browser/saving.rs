@@ -12,7 +12,8 @@ fn saved(page: &mut Page, folder: &Path, figure: &str, kind: &str) -> String {
     page.eval(&format!(
         "[...document.querySelectorAll('#figure-{figure} .save button')].find(b => b.textContent.endsWith('{kind}')).click()"
     ));
-    eventually("the saved file", || file.exists());
+    // Its name is taken before its content is there.
+    eventually("the saved file", || std::fs::metadata(&file).is_ok_and(|m| m.len() > 0));
     std::fs::read_to_string(file).unwrap()
 }
 

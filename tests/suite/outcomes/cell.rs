@@ -163,7 +163,10 @@ impl Cell {
                 return (trial, tally);
             }
             cell.duration *= 2;
-            assert!(cell.duration < Duration::from_secs(60), "nothing is struck: {cell:?} {tally:?}");
+            assert!(
+                cell.duration < Duration::from_secs(60),
+                "nothing is struck: {cell:?} {tally:?}"
+            );
         }
     }
 

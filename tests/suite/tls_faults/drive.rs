@@ -107,6 +107,7 @@ pub fn first_look(target: &Target) -> Result<Vec<Findings>> {
 }
 
 /// By default one event after the other on one connection.
+#[derive(Clone)]
 pub struct Load {
     pub duration: Duration,
     pub in_flight: usize,
