@@ -1,7 +1,7 @@
 //! The path against referees: ping, the kernel's own figures of a connection, netem, and the round trips that
 //! protocols are known to need.
 
-use crate::common::{Bench, turn};
+use crate::common::{Bench, figures_agree, turn};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::{Stage, Trial};
 use pushbench_core::scenario::PathSettings;
@@ -183,15 +183,5 @@ fn the_self_test_of_the_path_passes() {
     }
     let _turn = turn::alone();
     let bench = Bench::new();
-    // What else runs on the machine may spoil an attempt.
-    let mut ended = bench.run(&["selftest", "--only", "path"]);
-    for _ in 1..3 {
-        if ended.code == Some(1) {
-            eprintln!("once more: {}", ended.out);
-            ended = bench.run(&["selftest", "--only", "path"]);
-        }
-    }
-    ended.succeeds();
-    assert_eq!(ended.out.matches(" ok\n").count(), 8, "{}", ended.out);
-    bench.nothing_left();
+    figures_agree(&bench, "path", 8);
 }
