@@ -1,6 +1,6 @@
 //! What is lost under faults has its reason, and the same faults cost less under a guarantee.
 
-use crate::common::{Bench, one_of_three, turn};
+use crate::common::{Bench, turn};
 use serde_json::Value;
 
 /// A fan-out under these settings: the trial of each arm. What is counted is counted in an invalid one as well.
@@ -21,6 +21,23 @@ fn trials(bench: &Bench, out: &str, words: &[&str]) -> Vec<Value> {
         assert!(n("due") > 0, "{g}");
     }
     trials
+}
+
+/// The same of a run in which nothing was left to be tried again and all receivers were back: where a machine has no CPU
+/// to spare, that may be one of three.
+fn finished_trials(bench: &Bench, out: &str, words: &[&str]) -> Vec<Value> {
+    let finished = |trial: &Value| {
+        let none_open = reasons(trial).iter().all(|(why, _)| why != "open");
+        none_open && trial["guarantee"]["recovery"]["all_back_ns"].is_u64()
+    };
+    for attempt in 1..3 {
+        let trials = trials(bench, &format!("{out}-{attempt}"), words);
+        if trials.iter().all(finished) {
+            return trials;
+        }
+        eprintln!("once more: {trials:?}");
+    }
+    trials(bench, &format!("{out}-3"), words)
 }
 
 /// Why deliveries were lost, as far as some were.
@@ -56,25 +73,20 @@ fn at_most_once_loses_what_an_outage_meets_and_says_why() {
     let bench = Bench::new();
     let outage = ["--set", "faults.outage=300ms", "--set", "faults.at=300ms"];
     let backoff = ["--set", "subscribers.backoff=20ms"];
-    let words = [&EACH[..], &outage, &backoff].concat();
-    one_of_three(|n| {
-        trials(&bench, &format!("once-{n}"), &words).iter().for_each(is_lost_in_the_outage);
-    });
+    for trial in finished_trials(&bench, "once", &[&EACH[..], &outage, &backoff].concat()) {
+        let (label, known) = (&trial["label"], reasons(&trial));
+        let main = if label == "webhook@builtin" { "attempts" } else { "away" };
+        assert!(known.iter().any(|(why, n)| why == main && *n > 100), "{label} {known:?}");
+        assert!(known.iter().all(|(why, _)| why != "unexplained"), "{label} {known:?}");
+        let recovery = &trial["guarantee"]["recovery"];
+        assert!(recovery["all_back_ns"].as_u64() > Some(0), "{label} {recovery}");
+        assert_eq!(recovery["caught_up_ns"], Value::Null, "something never came: {recovery}");
+        // Nobody has got anything in the outage.
+        let ages = trial["guarantee"]["freshness"].as_array().unwrap();
+        let oldest = |point: &Value| point["oldest_us"].as_u64().unwrap();
+        assert!(ages.iter().any(|point| oldest(point) > 150_000), "{label} {ages:?}");
+    }
     bench.nothing_left();
-}
-
-fn is_lost_in_the_outage(trial: &Value) {
-    let (label, known) = (&trial["label"], reasons(trial));
-    let main = if label == "webhook@builtin" { "attempts" } else { "away" };
-    assert!(known.iter().any(|(why, n)| why == main && *n > 100), "{label} {known:?}");
-    assert!(known.iter().all(|(why, _)| why != "unexplained"), "{label} {known:?}");
-    let recovery = &trial["guarantee"]["recovery"];
-    assert!(recovery["all_back_ns"].as_u64() > Some(0), "{label} {recovery}");
-    assert_eq!(recovery["caught_up_ns"], Value::Null, "something never came: {recovery}");
-    // Nobody has got anything in the outage.
-    let ages = trial["guarantee"]["freshness"].as_array().unwrap();
-    let oldest = |point: &Value| point["oldest_us"].as_u64().unwrap();
-    assert!(ages.iter().any(|point| oldest(point) > 150_000), "{label} {ages:?}");
 }
 
 #[test]
@@ -83,22 +95,19 @@ fn what_neither_log_nor_restarted_publisher_has_is_lost_with_that_reason() {
     let bench = Bench::new();
     let outage = ["--set", "faults.outage=400ms", "--set", "faults.at=300ms"];
     let small = [&EACH[2..], &RETRYING, &outage, &["--set", "guarantee.log=10"]].concat();
-    one_of_three(|n| {
-        for trial in trials(&bench, &format!("log-{n}"), &small) {
-            let known = reasons(&trial);
-            assert!(matches!(&known[..], [(why, n)] if why == "log" && *n > 100), "{known:?}");
-        }
-    });
+    for trial in finished_trials(&bench, "log", &small) {
+        let known = reasons(&trial);
+        assert!(matches!(&known[..], [(why, n)] if why == "log" && *n > 100), "{known:?}");
+    }
     let kill = ["--set", "faults.kill=true", "--set", "faults.at=300ms"];
     let kept_busy = ["--set", "faults.status.500=20%"];
-    let words = [&EACH[..], &RETRYING, &kill, &kept_busy].concat();
-    one_of_three(|n| {
-        for trial in trials(&bench, &format!("kill-{n}"), &words) {
-            let (label, known) = (&trial["label"], reasons(&trial));
-            assert!(known.iter().all(|(why, _)| why == "restart"), "{label} {known:?}");
-            let recovery = &trial["guarantee"]["recovery"];
-            assert!(recovery["all_back_ns"].as_u64() > Some(0), "{label} {recovery}");
-        }
-    });
+    for trial in
+        finished_trials(&bench, "kill", &[&EACH[..], &RETRYING, &kill, &kept_busy].concat())
+    {
+        let (label, known) = (&trial["label"], reasons(&trial));
+        assert!(known.iter().all(|(why, _)| why == "restart"), "{label} {known:?}");
+        let recovery = &trial["guarantee"]["recovery"];
+        assert!(recovery["all_back_ns"].as_u64() > Some(0), "{label} {recovery}");
+    }
     bench.nothing_left();
 }

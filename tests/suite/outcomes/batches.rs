@@ -15,9 +15,9 @@ use std::time::Duration;
 const EVENTS: u64 = 4;
 
 /// One connection, in a closed loop: each request carries as many events as it may.
-fn group(url: &str) -> TrialGroup {
+fn group(url: &str, duration: Duration) -> TrialGroup {
     let one = Cell::new(ServerFault::Correct, Carrier::Webhook, Matching::Id, true);
-    let mut group = Cell { in_flight: EVENTS as usize, ..one }.group(url);
+    let mut group = Cell { in_flight: EVENTS as usize, duration, ..one }.group(url);
     group.arms[0].spec = ArmSpec::parse(&format!("webhook+batch={EVENTS}@target")).unwrap();
     group
 }
@@ -56,13 +56,20 @@ const ALL: [Expected; 11] = [
 ];
 
 fn check((fault, outcomes, answers, message): &Expected, cpu: usize) {
-    let server = BatchServer::start(*fault).unwrap();
-    let trial = drive(&group(&server.url()), 1, cpu);
-    let requests = server.finish().unwrap();
+    // How many requests there are in a closed loop is up to the machine.
+    let mut duration = Duration::from_millis(100);
+    let (trial, requests) = loop {
+        let server = BatchServer::start(*fault).unwrap();
+        let trial = drive(&group(&server.url(), duration), 1, cpu);
+        let requests = server.finish().unwrap();
+        if requests > 2 || duration > Duration::from_secs(10) {
+            break (trial, requests);
+        }
+        duration *= 2;
+    };
     let (c, account) = (Counts::of(&trial), &trial.account);
     let observed = format!("{fault:?}, {requests} requests: {c:?} {:?}", account.faults);
-    // Every request is answered in this way, however few a machine that stands still lets through.
-    assert!(requests > 0, "{observed}");
+    assert!(requests > 2, "{observed}");
     // Where the connection is made again the last event may have come without others.
     assert_eq!((account.batches, c.sent.div_ceil(EVENTS)), (requests, requests), "{observed}");
     let of_sent = |n: u64| n * c.sent / EVENTS;
@@ -88,11 +95,10 @@ fn a_broken_answer_to_a_batch_is_counted_event_by_event() {
 #[test]
 fn a_batch_that_is_not_answered_ends_with_its_oldest_event() {
     let server = BatchServer::start(BatchFault::Silent).unwrap();
-    let mut group = group(&server.url());
+    let mut group = group(&server.url(), Duration::from_secs(1));
     let load = &mut group.load;
     (load.arrivals, load.rate) = (Arrivals::Constant, Some(40.0));
     load.timeout = Duration::from_millis(600);
-    load.duration = Duration::from_millis(1000);
     group.slices = std::sync::Arc::new(pushbench_core::plan::Slices::alone(1_030_000_000));
     let trial = drive(&group, 1, 0);
     let requests = server.finish().unwrap();
