@@ -3,6 +3,7 @@
 
 use crate::common::{Bench, Ended, ended};
 use crate::documents::read;
+use crate::own::{skip, works};
 use std::path::Path;
 
 const NAME: &str = "pushbench-9.9.9-x86_64-unknown-linux-gnu";
@@ -158,6 +159,30 @@ fn manual_pages_are_written_for_every_command() {
     assert!(names.len() > 15, "{names:?}");
     for name in names.iter().filter(|name| **name != "help") {
         assert!(page(&format!("pushbench-{name}")).contains(".SH OPTIONS"), "{name}");
+    }
+}
+
+#[test]
+fn manual_pages_are_rendered_without_a_warning() {
+    if !works("groff", &["--version"]) && skip("groff is missing: apt install groff-base") {
+        return;
+    }
+    let bench = Bench::new();
+    bench.write("pages/keep", "");
+    bench.run(&["man", "pages"]).succeeds();
+    std::fs::remove_file(bench.path("pages/keep")).unwrap();
+    for page in std::fs::read_dir(bench.path("pages")).unwrap() {
+        let path = page.unwrap().path();
+        // -ww: with every warning; at 80 columns and, as in a narrow terminal, at 60.
+        for columns in ["80", "60"] {
+            let width = format!("-rLL={columns}n");
+            let mut groff = bench.command("groff");
+            groff.args(["-Kutf8", "-man", "-Tutf8", "-ww", "-P-c", &width]).arg(&path);
+            let rendered = ended(groff.output().unwrap());
+            assert!(rendered.err.is_empty(), "{columns} columns: {}", rendered.err);
+            let title = path.file_stem().unwrap().to_str().unwrap();
+            assert!(rendered.out.contains(&format!("{title}(1)")), "{title}: {}", rendered.out);
+        }
     }
 }
 
