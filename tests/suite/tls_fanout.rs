@@ -49,18 +49,18 @@ fn trials(bench: &Bench, args: &[&str]) -> Vec<Trial> {
 
 /// A fan-out over every transport, with these lines in its sections.
 fn fanned_out(bench: &Bench, subscribers: &str, rest: &str) -> Vec<(Trial, Fanout)> {
-    fanned_out_for("1s", bench, subscribers, rest)
+    fanned_out_under("rate = 40\nduration = \"1s\"\ntimeout = \"2s\"", bench, subscribers, rest)
 }
 
-fn fanned_out_for(
-    duration: &str,
+fn fanned_out_under(
+    load: &str,
     bench: &Bench,
     subscribers: &str,
     rest: &str,
 ) -> Vec<(Trial, Fanout)> {
     let text = format!(
-        "question = \"?\"\nflow = \"fanout\"\n[load]\narrivals = \"constant\"\nrate = 40\nwarmup = \"200ms\"\n\
-         duration = \"{duration}\"\ntimeout = \"2s\"\n[connections]\ncount = 2\n[subscribers]\n{subscribers}\n[compare]\n\
+        "question = \"?\"\nflow = \"fanout\"\n[load]\narrivals = \"constant\"\nwarmup = \"200ms\"\n{load}\n\
+         [connections]\ncount = 2\n[subscribers]\n{subscribers}\n[compare]\n\
          blocks = 1\n{rest}\n"
     );
     bench.write("mine.toml", &text);
@@ -105,8 +105,10 @@ fn shook_hands(trial: &Trial) -> u64 {
 #[test]
 fn every_transport_delivers_everything_once() {
     let bench = Bench::with_its_own_program();
-    // More connections at once than one task may read and write without a pause.
-    for (trial, f) in fanned_out(&bench, "count = 200", "") {
+    // More connections at once than one task may read and write without a pause. At 2,000 deliveries a second, and with
+    // half a minute for each, a slow machine delivers all of them, too.
+    let load = "rate = 10\nduration = \"2s\"\ntimeout = \"30s\"";
+    for (trial, f) in fanned_out_under(load, &bench, "count = 200", "") {
         let (d, label) = (&f.deliveries, &trial.label);
         assert_eq!(
             d.measured.received,
@@ -192,7 +194,8 @@ fn after_a_restart_of_the_publisher_everybody_comes_back() {
     let bench = Bench::new();
     let rest = "[faults]\nrestart_after = \"300ms\"";
     // Everybody has the time to come back on a slow machine, too.
-    for (trial, f) in fanned_out_for("3s", &bench, "count = 10\nbackoff = \"5ms\"", rest) {
+    let load = "rate = 40\nduration = \"3s\"\ntimeout = \"2s\"";
+    for (trial, f) in fanned_out_under(load, &bench, "count = 10\nbackoff = \"5ms\"", rest) {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
         assert_eq!((t.cut_off, t.came), (10, 10), "{}: {t:?}", trial.label);
         assert!(d.measured.received > 0, "{}: {:?}", trial.label, d.measured);
