@@ -170,8 +170,8 @@ fn distance_loss_and_narrow_cross_a_path() {
     let _turn = turn::measuring();
     let bench = Bench::new();
     // Few of the measured events find a connection that was made before the first one.
-    let args = ["--set", "path.rtt=10ms", "--connections", "4", "--rate", "40", "--duration", "1s"];
-    let trips = |arm: &Value| arm["response_ns"]["p50"].as_f64().unwrap() / 10e6;
+    let args = ["--set", "path.rtt=30ms", "--connections", "4", "--rate", "13", "--duration", "3s"];
+    let trips = |arm: &Value| arm["response_ns"]["p50"].as_f64().unwrap() / 30e6;
     // A round trip takes no less than was asked for.
     let wrong = |report: &Value| -> Vec<String> {
         let points = report["points"].as_array().unwrap().iter();
@@ -191,8 +191,8 @@ fn distance_loss_and_narrow_cross_a_path() {
         .unwrap_or_else(|| brief_of(&bench, "distance", &args));
     assert_eq!(wrong(&report), Vec::<String>::new());
     assert!(
-        out.contains("path: round trip 10.0 ms, no TLS")
-            || out.contains("path: round trip 10.0 ms, TLS"),
+        out.contains("path: round trip 30.0 ms, no TLS")
+            || out.contains("path: round trip 30.0 ms, TLS"),
         "{out}"
     );
     assert!(!out.contains("Not tested here: network delay"), "{out}");

@@ -33,9 +33,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at a publisher that still waits for acknowledgements …
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// … and for how long, beyond what an acknowledgement takes by design; what is open then has not been
-/// acknowledged.
-const MAX_STATUS_WAIT: Duration = Duration::from_millis(100);
+/// … and for how long it looks since the last one reached it, beyond what an acknowledgement takes by design; what is open
+/// then has not been acknowledged.
+const MAX_STATUS_WAIT: Duration = Duration::from_millis(500);
 
 /// The publishing side of a target; its `url` takes the application's events.
 #[derive(Debug, Clone)]
@@ -363,10 +363,13 @@ pub fn status(
 ) -> Option<PublisherStatus> {
     let path = status_path(manifest)?;
     let mut status = read_status(target, path)?;
-    let begun = Instant::now();
-    while status.open > 0 && begun.elapsed() < by_design + MAX_STATUS_WAIT {
+    let mut since = Instant::now();
+    while status.open > 0 && since.elapsed() < by_design + MAX_STATUS_WAIT {
         std::thread::sleep(POLL_INTERVAL);
-        status = read_status(target, path)?;
+        let open = std::mem::replace(&mut status, read_status(target, path)?).open;
+        if status.open < open {
+            since = Instant::now();
+        }
     }
     Some(status)
 }
