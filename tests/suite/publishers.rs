@@ -199,7 +199,7 @@ fn ask(
 
 /// A publisher as somebody may have it: paths, methods and bodies of its own, and no word of pushbench.
 const OWN: &str = r#"
-import json, os, queue, sys, threading
+import json, os, queue, sys, threading, time
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
@@ -227,6 +227,7 @@ class Publisher(BaseHTTPRequestHandler):
 
     def do_PUT(self):
         message = self.taken("/api/messages")
+        Publisher.looks = 0
         assert message["key"] == message["message"]["id"]
         body = json.dumps({"data": [{"event/id": message["key"]}]})
         for waiting in hooks:
@@ -238,6 +239,16 @@ class Publisher(BaseHTTPRequestHandler):
         for url in asked.get("callbacks", []) or [asked["callback"]]:
             hook(url, "of " + url)
         self.say(b"granted")
+
+    # After an event ten deliveries are open, and one fewer at each look, which takes 0.1 s as long as one is.
+    looks = 0
+
+    def do_GET(self):
+        assert self.path == "/status"
+        Publisher.looks += 1
+        acknowledged = min(Publisher.looks, 10)
+        time.sleep(0.1 if Publisher.looks < 10 else 0)
+        self.say(json.dumps({"queued": 10, "acknowledged": acknowledged, "open": 10 - acknowledged}).encode())
 
     def taken(self, path):
         assert self.path == path and self.headers["X-Key"] == "s3cret-of-mine"
@@ -290,6 +301,22 @@ fn a_users_publisher_needs_no_change() {
             bench.run(&args).fails(USAGE, &["not at port 443", "use subscribe"]);
         }
     }
+}
+
+#[test]
+fn a_publishers_status_is_read_as_long_as_acknowledgements_come() {
+    if missing(&[&["python3", "-c", "import http.server"]], "python3 (apt install python3)") {
+        return;
+    }
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    bench.write("own.py", OWN);
+    let rest = "env = { HOOKS = \"{subscriber_urls}\" }\nstatus = \"/status\"\n";
+    bench.write("pushbench.toml", &format!("{DESCRIBED}{rest}"));
+    let (_, arms, blocks) = fanned_out(&bench, &["--arm", "webhook@mine"]);
+    let p = &arms[0]["fanout"]["publisher"];
+    let all = serde_json::json!(10 * blocks);
+    assert_eq!((&p["acknowledged"], &p["open"]), (&all, &0.into()), "{p}");
 }
 
 #[test]
