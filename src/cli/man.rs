@@ -31,11 +31,9 @@ fn write_pages(dir: &Path) -> Result<()> {
         let (page, mut text) = (clap_mangen::Man::new(command.clone()), Vec::new());
         page.render(&mut text)
             .map_err(|e| Error::harness(format!("{}: {e}", page.get_filename())))?;
-        // Lists of names are long words, beside which a justified line has holes or cannot be set at all.
-        let (title, sections) =
-            text.split_at(text.windows(4).position(|at| at == b"\n.SH").unwrap_or(0));
-        let text = [title, b"\n.ad l", sections].concat();
-        write_atomically(&dir.join(page.get_filename()), &text)?;
+        // Aligned left: a line with a long list of names cannot be justified.
+        let text = String::from_utf8_lossy(&text).replacen("\n.SH", "\n.ad l\n.SH", 1);
+        write_atomically(&dir.join(page.get_filename()), text.as_bytes())?;
     }
     Ok(())
 }

@@ -23,8 +23,8 @@ fn trials(bench: &Bench, out: &str, words: &[&str]) -> Vec<Value> {
     trials
 }
 
-/// The same of a run in which nothing was left to be tried again and all receivers were back: where a machine has no CPU
-/// to spare, that may be one of three.
+/// The same of a run in which no delivery was left open and all receivers were back. On a machine without CPU to spare a run may
+/// end before that: up to three are made.
 fn finished_trials(bench: &Bench, out: &str, words: &[&str]) -> Vec<Value> {
     let finished = |trial: &Value| {
         let none_open = reasons(trial).iter().all(|(why, _)| why != "open");

@@ -31,11 +31,13 @@ use std::time::{Duration, Instant};
 /// A publisher that is not frozen answers within this.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Pause between two looks at a publisher that still waits for acknowledgements …
+/// Pause between two looks at a publisher that still waits for acknowledgements.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// … and for how long it looks since the last one reached it, beyond what an acknowledgement takes by design; what is open
-/// then has not been acknowledged.
-const MAX_STATUS_WAIT: Duration = Duration::from_millis(500);
+/// Beyond what an acknowledgement takes by design: after this long without one, none is expected any more …
+const LONGEST_GAP: Duration = Duration::from_millis(500);
+/// … and after this long none is waited for, as a slow subscriber may go on for minutes. What is open then has not been
+/// acknowledged.
+const MAX_STATUS_WAIT: Duration = Duration::from_secs(2);
 
 /// The publishing side of a target; its `url` takes the application's events.
 #[derive(Debug, Clone)]
@@ -363,12 +365,16 @@ pub fn status(
 ) -> Option<PublisherStatus> {
     let path = status_path(manifest)?;
     let mut status = read_status(target, path)?;
-    let mut since = Instant::now();
-    while status.open > 0 && since.elapsed() < by_design + MAX_STATUS_WAIT {
+    let begun = Instant::now();
+    let mut last = begun;
+    while status.open > 0
+        && last.elapsed() < by_design + LONGEST_GAP
+        && begun.elapsed() < by_design + MAX_STATUS_WAIT
+    {
         std::thread::sleep(POLL_INTERVAL);
         let open = std::mem::replace(&mut status, read_status(target, path)?).open;
         if status.open < open {
-            since = Instant::now();
+            last = Instant::now();
         }
     }
     Some(status)
